@@ -1,0 +1,3 @@
+// libpq 15.
+#pragma once
+#include <libpq-fe.h>

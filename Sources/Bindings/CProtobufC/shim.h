@@ -1,0 +1,3 @@
+// protobuf-c 1.4.
+#pragma once
+#include <protobuf-c/protobuf-c.h>
