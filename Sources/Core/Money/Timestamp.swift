@@ -6,9 +6,16 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
 
   public static func < (a: Timestamp, b: Timestamp) -> Bool { a.microseconds < b.microseconds }
 
-  public var milliseconds: Int64 { microseconds / 1000 }
+  /// Rounded down.
+  public var milliseconds: Int64 { Self.floorDivide(microseconds, 1000).quotient }
 
-  public func adding(seconds: Int64) -> Timestamp { Timestamp(microseconds: microseconds + seconds * 1_000_000) }
+  /// Beyond what 64 bits of microseconds hold (the years -290,308 to 294,247) it is the last instant that they hold.
+  public func adding(seconds: Int64) -> Timestamp {
+    let limit = seconds < 0 ? Int64.min : Int64.max
+    let (added, tooFar) = seconds.multipliedReportingOverflow(by: 1_000_000)
+    let (sum, overflow) = microseconds.addingReportingOverflow(added)
+    return Timestamp(microseconds: tooFar || overflow ? limit : sum)
+  }
 
   /// RFC 3339 in UTC with microseconds: "2026-03-18T09:23:11.000000Z".
   public var description: String {
@@ -22,8 +29,8 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
   public var daysSinceEpoch: Int64 { Self.floorDivide(microseconds, 86_400_000_000).quotient }
 
   static func floorDivide(_ value: Int64, _ by: Int64) -> (quotient: Int64, remainder: Int64) {
-    let remainder = ((value % by) + by) % by
-    return ((value - remainder) / by, remainder)
+    let (quotient, remainder) = value.quotientAndRemainder(dividingBy: by)
+    return remainder < 0 ? (quotient - 1, remainder + by) : (quotient, remainder)
   }
 
   static func pad(_ value: Int64, _ width: Int) -> String {
@@ -64,9 +71,9 @@ public struct CivilDate: Hashable, Comparable, Sendable, CustomStringConvertible
 
   public init(daysSinceEpoch: Int64) { self.daysSinceEpoch = daysSinceEpoch }
 
-  /// Nil if there is no such day.
+  /// Nil if there is no such day, or if the year is beyond the reach of `Timestamp`.
   public init?(year: Int64, month: Int64, day: Int64) {
-    guard (1...12).contains(month), (1...31).contains(day) else { return nil }
+    guard (-300_000...300_000).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
     let y = month <= 2 ? year - 1 : year
     let era = (y >= 0 ? y : y - 399) / 400
     let yearOfEra = y - era * 400
@@ -93,6 +100,6 @@ public struct CivilDate: Hashable, Comparable, Sendable, CustomStringConvertible
   /// "2026-03-18".
   public var description: String {
     let (year, month, day) = components
-    return Timestamp.pad(year, 4) + "-" + Timestamp.pad(month, 2) + "-" + Timestamp.pad(day, 2)
+    return (year < 0 ? "-" : "") + Timestamp.pad(abs(year), 4) + "-" + Timestamp.pad(month, 2) + "-" + Timestamp.pad(day, 2)
   }
 }

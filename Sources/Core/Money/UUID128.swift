@@ -73,6 +73,9 @@ public struct UUID128: Hashable, Comparable, Sendable, CustomStringConvertible {
     self.init(high: high & ~0xf000 | version << 12, low: low & (.max >> 2) | 1 << 63)
   }
 
+  /// 48 bits of milliseconds in the highest bits. Instants before 1970 have no place in them and count as 1970.
+  private static func stamp(_ time: Timestamp) -> UInt64 { UInt64(max(0, time.milliseconds)) << 16 }
+
   /// Random (version 4).
   public static func random(using generator: inout some RandomNumberGenerator) -> UUID128 {
     UUID128(stamping: generator.next(), generator.next(), version: 4)
@@ -85,7 +88,7 @@ public struct UUID128: Hashable, Comparable, Sendable, CustomStringConvertible {
 
   /// Time-ordered and random (version 7).
   public static func timeOrdered(at time: Timestamp, using generator: inout some RandomNumberGenerator) -> UUID128 {
-    UUID128(stamping: UInt64(time.milliseconds) << 16 | generator.next() & 0xfff, generator.next(), version: 7)
+    UUID128(stamping: stamp(time) | generator.next() & 0xfff, generator.next(), version: 7)
   }
 
   public static func timeOrdered(at time: Timestamp) -> UUID128 {
@@ -106,6 +109,6 @@ public struct UUID128: Hashable, Comparable, Sendable, CustomStringConvertible {
   public static func deterministic(at time: Timestamp, name: [UInt8]) -> UUID128 {
     let digest = SHA256.hash(name)
     guard let raw = UUID128(bytes: digest.prefix(16)) else { preconditionFailure("SHA-256 has 32 bytes") }
-    return UUID128(stamping: UInt64(time.milliseconds) << 16 | raw.high & 0xffff, raw.low, version: 8)
+    return UUID128(stamping: stamp(time) | raw.high & 0xffff, raw.low, version: 8)
   }
 }

@@ -1,0 +1,6 @@
+import LedgerService
+import ServiceRuntime
+
+@main struct Ledger {
+  static func main() async { await ServiceMain.main(LedgerService.definition) }
+}
