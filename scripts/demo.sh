@@ -36,7 +36,7 @@ leave() {
   if [ -n "$background" ]; then kill "$background" 2>/dev/null || true; fi
   rm -rf "$work"
   if [ -n "$started" ]; then
-    if [ "$code" != 0 ] && [ -n "$keep" ]; then
+    if [ "$code" != 0 ] && [ "$code" -lt 128 ] && [ -n "$keep" ]; then
       echo "demo: the mesh is left running, to look at: $florin ps, $florin logs; stop it with: $florin down" >&2
     else
       if [ "$code" != 0 ]; then echo "demo: stopping everything (the logs stay in .florin/logs)" >&2; fi

@@ -20,21 +20,21 @@ struct KillTests {
     try await RunningMesh.with { mesh in
       let world = try await World(mesh)
       let caller = try PaymentCaller(mesh, channels: 4)
-      let finished = Mutex(0)
+      let progress = Progress()
       let deadline = ContinuousClock.now + .seconds(150)
 
       let replies = try await withThrowingTaskGroup(of: (Int, DecodedReply<PaymentAPI.Payment>).self) { group in
         for order in world.orders {
           group.addTask {
             let reply = try await caller.payUntilFinal(order, until: deadline)
-            finished.withLock { $0 += 1 }
+            progress.advance()
             return (order.number, reply)
           }
         }
         group.addTask {
           // The kill comes when some payments are done, so that others are in every state between.
-          while finished.withLock({ $0 }) < 10 { try await Task.sleep(for: .milliseconds(2)) }
-          let inFlight = Self.paymentCount - finished.withLock { $0 }
+          while progress.finished < 10 { try await Task.sleep(for: .milliseconds(2)) }
+          let inFlight = Self.paymentCount - progress.finished
           try await mesh.killHard(victim)
           #expect(inFlight >= Self.inFlightAtLeast, "only \(inFlight) payments were in flight when \(victim) was killed")
           try await mesh.waitUntilHealthy(within: .seconds(60))
@@ -58,6 +58,15 @@ struct KillTests {
       try await world.expectEveryPennyInPlace()
     }
   }
+}
+
+/// How many payments have their final answer.
+private final class Progress: Sendable {
+  private let count = Mutex(0)
+
+  var finished: Int { count.withLock { $0 } }
+
+  func advance() { count.withLock { $0 += 1 } }
 }
 
 /// Ten payers, one payee who is paid and one who is frozen.

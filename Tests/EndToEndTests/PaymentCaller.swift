@@ -35,7 +35,7 @@ struct PaymentCaller: Sendable {
           order.request, options: CallOptions(timeout: .seconds(10), idempotencyKey: order.key, waitForReady: true))
         if reply.message.state != .accepted { return reply }
         last = "accepted"
-      } catch let error as RPCError {
+      } catch {
         guard [.unavailable, .aborted, .deadlineExceeded, .resourceExhausted, .unknown, .cancelled].contains(error.code) else { throw error }
         last = error.description
       }

@@ -4,6 +4,9 @@ import Testing
 #if canImport(Glibc)
   import Glibc
 #endif
+#if canImport(FoundationNetworking)
+  import FoundationNetworking
+#endif
 
 /// A mesh of real processes of its own: private PostgreSQL, four services, started by `florin up` and stopped by `florin down`.
 struct RunningMesh: Sendable {
@@ -41,7 +44,7 @@ struct RunningMesh: Sendable {
     guard let port = environment["FLORIN_\(service)_OPS_PORT"], let url = URL(string: "http://127.0.0.1:\(port)/metrics") else {
       throw MeshFailure("no ops port for \(service)")
     }
-    return String(decoding: try Data(contentsOf: url), as: UTF8.self)
+    return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)
   }
 
   /// Brings a mesh up, gives it to the body, and takes it down whatever happens.
@@ -58,12 +61,14 @@ struct RunningMesh: Sendable {
       try await mesh.takeDown()
       return result
     } catch {
+      let logs = try await mesh.run(["logs", "--tail", "25"])
+      Issue.record("what the services said last:\n\(logs.standardOutput)")
       try await mesh.takeDown()
       throw error
     }
   }
 
-  private func takeDown() async throws {
+  func takeDown() async throws {
     let down = try await run(["down", "-v"])
     #expect(down.status == 0, "florin down: \(down.standardError)")
     try? FileManager.default.removeItem(at: directory)

@@ -78,9 +78,11 @@ struct IdempotencyTests {
     #expect(try #require(KeyLifetime(hours: 48)).expiry(finishedAt: now) == now.adding(seconds: 172_800))
   }
 
-  @Test("a key is a UUID of version 4", arguments: [
-    "", "not-a-uuid", "5f3b2a10-9c8d-1e7f-8a6b-1c2d3e4f5a6b", "5f3b2a10-9c8d-4e7f-0a6b-1c2d3e4f5a6b", "5f3b2a109c8d4e7f8a6b1c2d3e4f5a6b",
-  ])
+  @Test(
+    "a key is a UUID of version 4",
+    arguments: [
+      "", "not-a-uuid", "5f3b2a10-9c8d-1e7f-8a6b-1c2d3e4f5a6b", "5f3b2a10-9c8d-4e7f-0a6b-1c2d3e4f5a6b", "5f3b2a109c8d4e7f8a6b1c2d3e4f5a6b",
+    ])
   func badKeys(text: String) {
     #expect(IdempotencyKey(text) == nil)
   }

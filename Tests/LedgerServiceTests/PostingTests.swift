@@ -1,4 +1,5 @@
 import FlorinAPI
+import LedgerService
 import MeshProtocol
 import Money
 import Testing

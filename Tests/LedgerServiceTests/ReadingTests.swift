@@ -91,7 +91,7 @@ import Testing
       #expect(try await ledger.post(Make.release(of: hold.id)).outcome == .posted)
       _ = try await ledger.sql("TRUNCATE derived.checkpoints")
     }
-    try await LedgerFixture.run(database) { ledger in
+    try await LedgerFixture.run(database) { ledger async throws in
       #expect(try await ledger.post(Make.release(of: hold.id)).reason == .holdResolved)
       #expect(try await ledger.post(Make.transfer("B", "A", 70)).outcome == .posted)
       #expect(try await ledger.posted("A") == 770)
@@ -105,7 +105,7 @@ import Testing
       try await ledger.open("A")
       try await ledger.open("B")
       let reference = UUID128.random()
-      var results = [try await ledger.fund("A", 10_000)]
+      var results = [try await ledger.fund("A", 100_000)]
       for step in 1...4 {
         results += try await ledger.post((1...50).map { Make.transfer("A", "B", Int64($0 * step), reference: reference) })
       }

@@ -4,7 +4,7 @@ import MeshServer
 import MeshTestKit
 import Testing
 
-@Suite("Calls over a real connection")
+@Suite("Calls over a real connection", .serialized)
 struct CallTests {
   @Test("a message, an empty one and one of a mebibyte come back as they were")
   func echo() async throws {

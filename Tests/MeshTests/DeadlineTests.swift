@@ -61,17 +61,17 @@ private struct TwoHops {
   }
 }
 
-@Suite("Deadlines and cancellation")
+@Suite("Deadlines and cancellation", .serialized)
 struct DeadlineTests {
   @Test("a deadline is inherited over two hops, less a margin, and ends both handlers")
   func inherited() async throws {
     let hops = try await TwoHops()
-    let failure = try await #require(error { try await hops.channel.call("test.Near/Call", [], CallOptions(timeout: .seconds(2))) })
+    let failure = try await #require(error { try await hops.channel.call("test.Near/Call", [], CallOptions(timeout: .seconds(4))) })
     #expect(failure.code == .deadlineExceeded)
     try await eventually("both handlers are cancelled") { hops.cancelled.value == 2 }
     let seen = hops.remaining.all.compactMap { $0 }
     try #require(seen.count == 2)
-    #expect(seen[0] <= .seconds(2))
+    #expect(seen[0] <= .seconds(4))
     #expect(seen[1] <= seen[0] - .milliseconds(5))
     try await eventually("the slots are free") { hops.near.server.runningHandlers == 0 && hops.far.server.runningHandlers == 0 }
     try await hops.stop()
@@ -80,7 +80,7 @@ struct DeadlineTests {
   @Test("a call may be detached from the deadline above, and a shorter timeout of its own counts")
   func detached() async throws {
     let hops = try await TwoHops(CallOptions(timeout: .seconds(300), detached: true))
-    let failure = try await #require(error { try await hops.channel.call("test.Near/Call", [], CallOptions(timeout: .seconds(2))) })
+    let failure = try await #require(error { try await hops.channel.call("test.Near/Call", [], CallOptions(timeout: .seconds(4))) })
     #expect(failure.code == .deadlineExceeded)
     try await eventually("the far handler has begun") { hops.remaining.all.count == 2 }
     let far = try #require(hops.remaining.all[1])
@@ -141,6 +141,7 @@ struct DeadlineTests {
     let claimed = MeshTestKit.Counter()
     let done = MeshTestKit.Counter()
     let server = try await TestServer(methods: [
+      .echo,
       .test("test.Pay/Create") { _, _ in
         // The claim is made; from here on the work is the service's, not the caller's.
         let work = Task {
@@ -150,10 +151,11 @@ struct DeadlineTests {
         }
         try await work.value
         return RPCReply(message: [])
-      }
+      },
     ])
     let channel = try server.channel()
-    let byDeadline = Task { await error { try await channel.call("test.Pay/Create", [], CallOptions(timeout: .seconds(3))) } }
+    _ = try await channel.call()
+    let byDeadline = Task { await error { try await channel.call("test.Pay/Create", [], CallOptions(timeout: .seconds(5))) } }
     let byCancelling = Task { await error { try await channel.call("test.Pay/Create") } }
     let raw = try await RawConnection.ready(server.port)
     try await raw.send(

@@ -5,7 +5,7 @@ import MeshTestKit
 import ProtobufCodec
 import Testing
 
-@Suite("Peers that misbehave")
+@Suite("Peers that misbehave", .serialized)
 struct HostilePeerTests {
   private static let hello = Frame(0, .hello(.init(limits: ConnectionLimits())))
   private static func open(_ id: UInt32) -> Frame { Frame(id, .open(.init(method: "test.Echo/Say"))) }

@@ -6,7 +6,7 @@ import MeshTestKit
 import MeshTLS
 import Testing
 
-@Suite("Who may talk to whom")
+@Suite("Who may talk to whom", .serialized)
 struct IdentityTests {
   @Test("a client is refused without a certificate, from another authority, with two URI SANs, of another trust domain, or expired")
   func clients() async throws {

@@ -3,7 +3,7 @@ import MeshServer
 import MeshTestKit
 import Testing
 
-@Suite("The policy file")
+@Suite("The policy file", .serialized)
 struct PolicyTests {
   private func id(_ path: String) -> SPIFFEID { SPIFFEID(trustDomain: "florin.local", path: path) }
 

@@ -4,7 +4,7 @@ import MeshServer
 import MeshTestKit
 import Testing
 
-@Suite("Retries")
+@Suite("Retries", .serialized)
 struct RetryTests {
   @Test("a call that was not taken for want of room is tried again, and the handler learns which attempt it is")
   func nack() async throws {

@@ -15,7 +15,7 @@ private enum TestTracing {
   }()
 }
 
-@Suite("Traces across the mesh")
+@Suite("Traces across the mesh", .serialized)
 struct TracingTests {
   @Test("one trace runs through client, server, and the next client and server; spans name system, service, method and code")
   func oneTrace() async throws {

@@ -11,7 +11,8 @@ import Testing
 struct BadInputTests {
   static let orders: [(PaymentAPI.CreatePaymentRequest, String)] = [
     (order(0), "amount_not_positive"), (order(-1), "amount_not_positive"), (order(.min), "amount_not_positive"),
-    (order(1, currency: "XYZ"), "currency_unknown"), (order(1, currency: "gbp"), "currency_unknown"), (order(1, currency: ""), "currency_unknown"),
+    (order(1, currency: "XYZ"), "currency_unknown"), (order(1, currency: "gbp"), "currency_unknown"),
+    (order(1, currency: ""), "currency_unknown"),
     (order(1, from: "BOB"), "same_account"), (order(1, from: ""), "account_missing"), (order(1, to: ""), "account_missing"),
     (order(1, from: "al ice"), "account_malformed"), (order(1, to: "-BOB"), "account_malformed"),
     (order(1, to: String(repeating: "A", count: 65)), "account_malformed"), (order(1, to: "B\u{f6}b"), "account_malformed"),

@@ -135,7 +135,8 @@ struct IdempotentCreateTests {
       let first = try await process.create(order(100), key: key, within: .milliseconds(300))
       #expect(first.payment.state == .accepted && first.trailers["provisional"] == "true")
       let error = await refusal { _ = try await process.create(order(100), key: key) }
-      #expect(error?.code == .aborted && error?.retryAfter != nil)
+      #expect(error?.code == .aborted && error?.retryAfter == .milliseconds(500))
+      #expect(error?.trailers["retry-after-ms"] == "500")
       #expect(error?.trailers["payment-id"] == first.payment.paymentID)
       #expect(try await process.list(.accepted) == [first.payment.paymentID])
       opener.finish()

@@ -56,9 +56,11 @@ struct PaymentStoryTests {
     }
   }
 
-  @Test("each compensation refused in turn stops for a person, with the money where everybody can see it", arguments: [
-    (PaymentAction.sendReversal, 0), (.debitPayee, 1), (.creditPayer, 2),
-  ])
+  @Test(
+    "each compensation refused in turn stops for a person, with the money where everybody can see it",
+    arguments: [
+      (PaymentAction.sendReversal, 0), (.debitPayee, 1), (.creditPayer, 2),
+    ])
   func compensationRefused(action: PaymentAction, done: Int) async throws {
     try await withPaymentDatabase { pool, _ in
       let mesh = ScriptedMesh(refusals: [.releaseHold: "hold_unknown", action: "not_reversible"])
@@ -81,7 +83,9 @@ struct PaymentStoryTests {
     }
   }
 
-  @Test("a request that a participant finds fault with stops for a person", arguments: [PaymentAction.screenPayer, .creditPayee, .creditPayer])
+  @Test(
+    "a request that a participant finds fault with stops for a person",
+    arguments: [PaymentAction.screenPayer, .creditPayee, .creditPayer])
   func bug(action: PaymentAction) async throws {
     try await withPaymentDatabase { pool, _ in
       let mesh = ScriptedMesh(refusals: action == .creditPayer ? [.creditPayee: "account_closed"] : [:]) { contact, _ in
@@ -120,9 +124,11 @@ struct PaymentStoryTests {
     return try await process.find(payment.paymentID)
   }
 
-  @Test("a participant that is away for hundreds of attempts delays a payment, and the log stays short", arguments: [
-    PaymentAction.screenPayer, .debitPayer, .creditPayer,
-  ])
+  @Test(
+    "a participant that is away for hundreds of attempts delays a payment, and the log stays short",
+    arguments: [
+      PaymentAction.screenPayer, .debitPayer, .creditPayer,
+    ])
   func longAbsence(action: PaymentAction) async throws {
     try await withPaymentDatabase { pool, _ in
       let mesh = ScriptedMesh(refusals: action == .creditPayer ? [.creditPayee: "account_closed"] : [:]) { contact, number in
@@ -154,9 +160,11 @@ struct PaymentStoryTests {
     }
   }
 
-  @Test("a confirmation of which nobody knows is forbidden before anything is undone; one that had arrived is taken back", arguments: [
-    ScriptedMesh.Fate.requestLost, .replyLost,
-  ])
+  @Test(
+    "a confirmation of which nobody knows is forbidden before anything is undone; one that had arrived is taken back",
+    arguments: [
+      ScriptedMesh.Fate.requestLost, .replyLost,
+    ])
   func confirmationInDoubt(fate: ScriptedMesh.Fate) async throws {
     try await withPaymentDatabase { pool, _ in
       let mesh = ScriptedMesh { contact, number in

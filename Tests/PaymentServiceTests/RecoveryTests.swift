@@ -71,10 +71,12 @@ struct RecoveryTests {
       let mesh = ScriptedMesh(
         refusals: backwards ? [.releaseHold: "hold_unknown"] : [:],
         beforeAnswer: { contact in
-          guard contact.action == action, contact.verb == .call, isFirst.change({ first in
-            defer { first = false }
-            return first
-          }) else { return }
+          guard contact.action == action, contact.verb == .call,
+            isFirst.change({ first in
+              defer { first = false }
+              return first
+            })
+          else { return }
           fellAsleep.finish()
           for await _ in wakeUp {}
         })
@@ -200,7 +202,8 @@ struct RecoveryTests {
               payers.addTask {
                 // As a client would: the same key until there is a final answer.
                 for _ in 0..<200 {
-                  if let reply = try? await process.create(order(100), key: key, within: .seconds(2)), reply.payment.state != .accepted { return }
+                  let reply = try? await process.create(order(100), key: key, within: .seconds(2))
+                  if let reply, reply.payment.state != .accepted { return }
                   _ = try? await process.orchestrator.recover()
                 }
               }

@@ -40,7 +40,7 @@ struct StorageTests {
       let owner = try await database.connect(as: .migrator)
       try await owner.query("SET ROLE payment_owner")
       let partition = try await owner.query(
-        "SELECT c.relname::text AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'payment.saga_log'::regclass")
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'payment.saga_log'::regclass")
       #expect(partition.count >= 4)
       let attempts: [StaticString] = [
         "UPDATE payment.saga_log SET detail = 'x'", "DELETE FROM payment.saga_log", "TRUNCATE payment.saga_log",
@@ -82,7 +82,8 @@ struct StorageTests {
             database, "UPDATE payment.idempotency_keys SET expires_at = expires_at + $1::bigint * interval '1 hour'", [.int64(hours)])
         }
       }
-      try await tamper(database, "UPDATE payment.idempotency_keys SET expires_at = expires_at + $1::bigint * interval '1 hour'", [.int64(24)])
+      try await tamper(
+        database, "UPDATE payment.idempotency_keys SET expires_at = expires_at + $1::bigint * interval '1 hour'", [.int64(24)])
     }
   }
 
@@ -126,7 +127,8 @@ struct StorageTests {
       #expect(try await process.list(.declined) == [all[3].paymentID, all[2].paymentID])
       #expect(try await process.list(.completed, limit: 1) == [all[1].paymentID])
       #expect(try await process.list(.completed, before: all[1].createdAtUnixMicroseconds) == [all[0].paymentID])
-      #expect(try await process.list(.unspecified, limit: 2, before: all[3].createdAtUnixMicroseconds) == [all[2].paymentID, all[1].paymentID])
+      let page = try await process.list(.unspecified, limit: 2, before: all[3].createdAtUnixMicroseconds)
+      #expect(page == [all[2].paymentID, all[1].paymentID])
       #expect(try await process.find(all[2].paymentID) == all[2])
     }
   }

@@ -30,7 +30,9 @@ import Testing
     }
   }
 
-  @Test("Concurrent writers keep one chain per lane, at every isolation level", arguments: [IsolationLevel.readCommitted, .repeatableRead, .serializable])
+  @Test(
+    "Concurrent writers keep one chain per lane, at every isolation level",
+    arguments: [IsolationLevel.readCommitted, .repeatableRead, .serializable])
   func concurrently(isolation: IsolationLevel) async throws {
     try await database().withPool(size: 8) { pool in
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -110,7 +112,8 @@ import Testing
     try await database.withPool { try await AuditLog.append(record("account/1"), in: $0) }
     let superuser = try await database.connect(as: .superuser)
     let partitions = try await superuser.query(
-      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent IN ('account.audit_log'::regclass, 'account.outbox'::regclass)")
+      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent IN ('account.audit_log'::regclass, 'account.outbox'::regclass)"
+    )
     #expect(partitions.count == 8)
     for table in try partitions.map({ try $0.text("name") }) + ["account.audit_log", "account.outbox"] {
       for command in ["UPDATE %s SET created_at = created_at", "DELETE FROM %s", "TRUNCATE %s"] {

@@ -145,7 +145,8 @@ private let services = PostgresCluster.standardDatabases
     await migrator.close()
     try await database.withPool { pool in
       for statement in [
-        "SET ROLE account_owner", "SET ROLE migrator", "CREATE TABLE more (id bigint)", "CREATE SCHEMA more", "CREATE TEMPORARY TABLE t (id bigint)",
+        "SET ROLE account_owner", "SET ROLE migrator", "CREATE TABLE more (id bigint)", "CREATE SCHEMA more",
+        "CREATE TEMPORARY TABLE t (id bigint)",
         "ALTER TABLE notes DISABLE TRIGGER ALL", "SET session_replication_role = replica", "CREATE TABLE public.more (id bigint)",
       ] as [StaticString] {
         let error = await #expect(throws: PostgresError.self, "\(statement)") { try await pool.query(statement) }

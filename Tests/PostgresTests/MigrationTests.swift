@@ -14,7 +14,8 @@ import Testing
     let connection = try await database.connect(as: .migrator)
     do {
       let report = try await Migrator.migrate(
-        connection, schema: database.service, owner: database.service + "_owner", migrations: migrations, lockLimit: lockLimit, logger: .quiet)
+        connection, schema: database.service, owner: database.service + "_owner", migrations: migrations, lockLimit: lockLimit,
+        logger: .quiet)
       await connection.close()
       return report.applied.map(\.version)
     } catch {

@@ -191,7 +191,9 @@ import Testing
     let running = Task { try await group.run() }
     let first = try await pool.query("SELECT pg_backend_pid() AS pid").first?.int64("pid")
     // Ends when it is replaced, or never.
-    while try await pool.query("SELECT pg_backend_pid() AS pid").first?.int64("pid") == first { try await Task.sleep(for: .milliseconds(5)) }
+    while try await pool.query("SELECT pg_backend_pid() AS pid").first?.int64("pid") == first {
+      try await Task.sleep(for: .milliseconds(5))
+    }
     await group.triggerGracefulShutdown()
     try await running.value
     let error = await #expect(throws: PostgresError.self) { try await pool.query("SELECT 1") }

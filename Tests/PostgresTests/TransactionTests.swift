@@ -90,7 +90,8 @@ private struct Changed: Error, Equatable {}
     await connection.close()
   }
 
-  @Test("Serialization failures are retried until every increment has happened once", arguments: [IsolationLevel.serializable, .repeatableRead])
+  @Test(
+    "Serialization failures are retried until every increment has happened once", arguments: [IsolationLevel.serializable, .repeatableRead])
   func serializationFailures(isolation: IsolationLevel) async throws {
     let database = try await TestDatabase.notes()
     try await database.withPool(size: 6) { pool in

@@ -96,7 +96,8 @@ import Testing
   @Test("Numerics are read exactly")
   func numerics() async throws {
     let connection = try await TestDatabase.notes().connect()
-    for text in ["0", "1", "-1", "9999", "10000", "10001", "123456789.000100", "-0.0001", "0.00000001", "9223372036854775807", "100000000"] {
+    for text in ["0", "1", "-1", "9999", "10000", "10001", "123456789.000100", "-0.0001", "0.00000001", "9223372036854775807", "100000000"]
+    {
       let row = try #require(try await connection.query("SELECT $1::numeric AS n, ($1::numeric)::text AS t", [.text(text)]).first)
       #expect(try row.text("n") == row.text("t"))
     }
@@ -110,7 +111,8 @@ import Testing
   func misreading() async throws {
     let connection = try await TestDatabase.notes().connect()
     let row = try #require(
-      try await connection.query("SELECT 1 AS number, NULL::text AS nothing, 'infinity'::timestamptz AS never, interval '1 day' AS odd").first)
+      try await connection.query("SELECT 1 AS number, NULL::text AS nothing, 'infinity'::timestamptz AS never, interval '1 day' AS odd")
+        .first)
     func code(_ body: () throws -> Void) -> PostgresError? {
       do { try body() } catch { return error as? PostgresError }
       return nil

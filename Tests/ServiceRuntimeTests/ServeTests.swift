@@ -163,6 +163,22 @@ struct ServeTests {
     try await waiting.serve { _ in try await waiting.waitUntil(ready: false) }
   }
 
+  @Test("A process that is cancelled ends too, while it waits and while it serves", .timeLimit(.minutes(1)))
+  func cancellation() async throws {
+    var harness = try await ServiceHarness(cluster: .shared())
+    try await harness.migrate()
+    let port = harness.configuration.database.port
+    for port in [port, try ServiceHarness.freePort()] {
+      harness.configuration.database.port = port
+      let service = harness
+      let task = Task { await service.failure() }
+      try await service.waitUntil(ready: port == service.cluster.server.port)
+      task.cancel()
+      _ = await task.value
+      #expect(await service.get("/livez") == nil)
+    }
+  }
+
   @Test("Another service's identity, a policy that is missing and an endpoint that is none are refused")
   func refusals() async throws {
     var harness = try await ServiceHarness(cluster: .shared())

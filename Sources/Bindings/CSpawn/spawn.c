@@ -6,7 +6,6 @@
 #include <grp.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -141,20 +140,29 @@ int csp_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int csp_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
+// signalfd(2) would need the signals blocked in every thread, also in those that others have started.
+static volatile int signal_pipe = -1;
+
+static void note_signal(int number) {
+  int before = errno;
+  unsigned char byte = (unsigned char)number;
+  ssize_t ignored = write(signal_pipe, &byte, 1);
+  (void)ignored;  // a full pipe holds thousands of signals that nobody has looked at: one more says nothing new
+  errno = before;
+}
+
 int csp_signal_descriptor(const int *signals, size_t count) {
-  sigset_t set;
-  sigemptyset(&set);
-  for (size_t index = 0; index < count; index++) sigaddset(&set, signals[index]);
-  int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
-  if (error) {
-    errno = error;
-    return -1;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return -1;
+  signal_pipe = ends[1];
+  struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+  for (size_t index = 0; index < count; index++) {
+    if (sigaction(signals[index], &action, NULL) < 0) return -1;
   }
-  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return ends[0];
 }
 
 int csp_next_signal(int descriptor) {
-  struct signalfd_siginfo info;
-  ssize_t count = read(descriptor, &info, sizeof info);
-  return count == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+  unsigned char byte;
+  return read(descriptor, &byte, 1) == 1 ? byte : 0;
 }

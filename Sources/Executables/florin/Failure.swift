@@ -60,7 +60,7 @@ struct Failure: Error {
     case let error as RunnerError: self.init(Self.code(of: error), error.message, reason: error.code.rawValue)
     case let error as ComposeError: self.init(.environment, error.description, reason: error.code.rawValue)
     case let error as AuthorityError: self.init(error.code == .invalidRequest ? .usage : .environment, error.description, reason: error.code.rawValue)
-    case let error as TLSError: self.init(.environment, "the operator's certificate: \(error.message)", reason: error.reason.label)
+    case let error as TLSError: self.init(.environment, "the operator's certificate: \(error.message) (florin certs init renews it, florin certs status shows all)", reason: error.reason.label)
     case let error as AmountError: self.init(.usage, error.description, reason: "amount_invalid")
     case let error as RPCError: self.init(error)
     default: return nil

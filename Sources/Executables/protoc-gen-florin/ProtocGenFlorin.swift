@@ -36,9 +36,16 @@ struct ProtocGenFlorin {
     var response = Response()
     google__protobuf__compiler__code_generator_response__init(&response)
     var files: [UnsafeMutablePointer<ResponseFile>?] = []
+    defer {
+      for case .some(let file) in files {
+        free(file.pointee.name)
+        free(file.pointee.content)
+        file.deallocate()
+      }
+      free(response.error)
+    }
     do {
       for (name, content) in try output(of: request) {
-        // The process ends once the answer is written: nothing of it is freed.
         let file = UnsafeMutablePointer<ResponseFile>.allocate(capacity: 1)
         google__protobuf__compiler__code_generator_response__file__init(file)
         file.pointee.name = strdup(name)

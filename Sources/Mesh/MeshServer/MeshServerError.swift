@@ -1,5 +1,6 @@
 /// Why a server did not start, or did not stop as it should.
 public struct MeshServerError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// Stable words, for logs and exit codes.
   public enum Code: String, Sendable, Hashable {
     case cannotListen = "cannot_listen"
     case wrongTrustDomain = "wrong_trust_domain"

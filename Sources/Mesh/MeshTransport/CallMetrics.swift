@@ -5,6 +5,7 @@ internal import Synchronization
 /// Counts and times calls by method and status code. Handles are made once for each pair: looking them up by name at every call would
 /// cost more than the call's codec.
 package final class CallMetrics: Sendable {
+  /// Which end of a call is measured.
   package enum Side: String, Sendable { case client, server }
 
   private struct Key: Hashable {

@@ -5,6 +5,7 @@ internal import Metrics
 
 /// What a connection leaves behind for the people who run it: log lines with reasons, and counters with few, stable labels.
 package struct ConnectionObserver: Sendable {
+  /// Which end of the connection is observed.
   package enum Role: String, Sendable, Hashable { case client, server }
 
   package var role: Role

@@ -128,7 +128,8 @@ public enum Migrator {
     var last = 0
     for migration in migrations {
       guard migration.version > last, migration.version <= Int(Int32.max) else {
-        throw MigrationError(.badList, "migration \(migration.version) (\(migration.name)) stands after \(last): versions must ascend from 1")
+        throw MigrationError(
+          .badList, "migration \(migration.version) (\(migration.name)) stands after \(last): versions must ascend from 1")
       }
       last = migration.version
     }
@@ -153,7 +154,8 @@ public enum Migrator {
   private static func lock(_ connection: PostgresConnection, _ schema: String, _ limit: Duration) async throws {
     let deadline = ContinuousClock.now + limit
     while true {
-      let rows = try await connection.query("SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine", [.text("florin.migrate." + schema)])
+      let rows = try await connection.query(
+        "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine", [.text("florin.migrate." + schema)])
       if try rows.first?.bool("mine") == true { return }
       guard ContinuousClock.now < deadline else {
         throw MigrationError(.locked, "another migrator has been at work on \(schema) for \(limit): wait for it, or end its session")

@@ -35,7 +35,9 @@ enum BinaryDecoder {
       return text
     case TypeOID.jsonb:
       // A version byte, then the text (jsonb_send).
-      guard bytes.first == 1, let text = String(validating: bytes.dropFirst(), as: UTF8.self) else { throw mismatch("jsonb version 1", type) }
+      guard bytes.first == 1, let text = String(validating: bytes.dropFirst(), as: UTF8.self) else {
+        throw mismatch("jsonb version 1", type)
+      }
       return text
     case TypeOID.numeric: return try numeric(bytes)
     default: throw mismatch("text", type)

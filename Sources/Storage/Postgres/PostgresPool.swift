@@ -160,7 +160,9 @@ public final class PostgresPool: SQLExecutor, Service {
     if let hand = effects.hand { hand.waiter.resume(returning: .success(Lease(machine: hand.lease))) }
     for refusal in effects.refuse { refusal.waiter.resume(returning: .failure(refusal.error)) }
     for connection in effects.close { Task { await connection.close() } }
-    for pause in effects.open { Task { await self.open(after: pause) } }
+    // Detached: a connect serves whoever waits when it is done. With the deadline of the caller who happened to ask for it, a
+    // back-off longer than the callers' patience would make every attempt fail before it begins, for good.
+    for pause in effects.open { Task.detached { await self.open(after: pause) } }
     meters.report(counts)
     if effects.drained { drained.continuation.finish() }
   }

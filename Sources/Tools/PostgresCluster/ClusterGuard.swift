@@ -12,7 +12,9 @@ public final class ClusterGuard: Sendable {
     defer { close(silence) }
     let watcher = ToolProcess(
       executable: "/bin/sh",
-      arguments: ["-c", Self.script, "florin-cluster-guard", cluster.dataDirectory, cluster.socketDirectory, cluster.layout.base, directory])
+      arguments: [
+        "-c", Self.script, "florin-cluster-guard", cluster.dataDirectory, cluster.socketDirectory, cluster.layout.base, directory,
+      ])
     _ = try watcher.spawn(standardInput: pair.theirs, standardOutput: silence)
     pair.closeTheirs()
     lifeline = pair.ours

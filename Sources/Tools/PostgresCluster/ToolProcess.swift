@@ -96,7 +96,8 @@ struct ToolProcess {
     let failure = posix_spawn(&pid, executable, &actions, &attributes, &argv, &envp)
     guard failure == 0 else {
       throw ClusterError(
-        .toolFailed, "\(executable) cannot be started: \(String(cString: strerror(failure)))", remedy: "See that it is installed and executable.")
+        .toolFailed, "\(executable) cannot be started: \(String(cString: strerror(failure)))",
+        remedy: "See that it is installed and executable.")
     }
     return pid
   }
@@ -129,7 +130,8 @@ final class SocketPair {
   init() throws(ClusterError) {
     var ends: [Int32] = [-1, -1]
     guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-      throw ClusterError(.toolFailed, "No socket pair: \(String(cString: strerror(errno)))", remedy: "Raise the limit on open files (ulimit -n).")
+      throw ClusterError(
+        .toolFailed, "No socket pair: \(String(cString: strerror(errno)))", remedy: "Raise the limit on open files (ulimit -n).")
     }
     ours = ends[0]
     theirs = ends[1]

@@ -3,7 +3,6 @@ import Logging
 import MeshProtocol
 import Money
 import Postgres
-import ProtobufCodec
 import SagaEngine
 import ServiceRuntime
 import Synchronization
@@ -22,11 +21,9 @@ struct PaymentProcess: Sendable {
   init(
     _ pool: PostgresPool, _ mesh: ScriptedMesh, limit: Int = 256, tasks: Int = 1024, patience: PaymentCreator.Patience = .init(),
     backoff: SagaBackoff = SagaBackoff(baseMilliseconds: 1, capMilliseconds: 4), clock: any WallClock = SystemWallClock(),
-    failpoint: @escaping @Sendable (SagaFailpoint) throws -> Void = { _ in }
+    logger: Logger = Self.silent, failpoint: @escaping @Sendable (SagaFailpoint) throws -> Void = { _ in }
   ) {
     self.pool = pool
-    var logger = Logger(label: "payment.test")
-    logger.logLevel = .critical
     supervisor = Supervisor(limit: tasks, logger: logger)
     orchestrator = PaymentOrchestrator(
       instance: .random(),
@@ -39,6 +36,9 @@ struct PaymentProcess: Sendable {
       creator: PaymentCreator(orchestrator: orchestrator, payments: payments, clock: clock, logger: logger, patience: patience),
       payments: payments, traces: TraceStore(pool: pool), logger: logger)
   }
+
+  /// Tests provoke on purpose what people would be alarmed by.
+  static let silent = Logger(label: "payment.test") { _ in SwiftLogNoOpLogHandler() }
 
   static let caller = SPIFFEID(trustDomain: "florin.local", path: "operator/admin")
 

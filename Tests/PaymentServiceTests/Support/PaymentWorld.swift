@@ -8,9 +8,41 @@ import Testing
 
 @testable import PaymentService
 
+/// Lets a few tests at a time use the database: dozens of pools at once would only measure how long a log-in takes then.
+actor Turnstile {
+  static let shared = Turnstile(places: 4)
+
+  private var places: Int
+  private var queue: [CheckedContinuation<Void, Never>] = []
+
+  init(places: Int) { self.places = places }
+
+  func enter() async {
+    if places > 0 { places -= 1 } else { await withCheckedContinuation { queue.append($0) } }
+  }
+
+  func leave() {
+    if queue.isEmpty { places += 1 } else { queue.removeFirst().resume() }
+  }
+}
+
 /// A fresh database of the payment service.
 func withPaymentDatabase<R: Sendable>(
   size: Int = 8, _ body: @Sendable (PostgresPool, TestDatabase) async throws -> R
+) async throws -> R {
+  await Turnstile.shared.enter()
+  do {
+    let value = try await withOwnDatabase(size, body)
+    await Turnstile.shared.leave()
+    return value
+  } catch {
+    await Turnstile.shared.leave()
+    throw error
+  }
+}
+
+private func withOwnDatabase<R: Sendable>(
+  _ size: Int, _ body: @Sendable (PostgresPool, TestDatabase) async throws -> R
 ) async throws -> R {
   let database = try await TestCluster.shared().database("payment", migrations: CommonMigrations.all + PaymentMigrations.all)
   return try await database.withPool(size: size) { try await body($0, database) }
@@ -59,7 +91,10 @@ func history(of id: PaymentID, _ pool: PostgresPool) async throws -> [(sequence:
 /// "intent screen_payer", "result screen_payer done", …: the story in words.
 func story(of id: PaymentID, _ pool: PostgresPool) async throws -> [String] {
   try await pool.query("SELECT kind, step_name, outcome FROM payment.saga_log WHERE saga_id = $1 ORDER BY seq", [.uuid(id.uuid)])
-    .map { row in [try row.text("kind"), try row.textOrNil("step_name"), try row.textOrNil("outcome")].compactMap { $0 }.joined(separator: " ") }
+    .map { row in
+      let words = [try row.text("kind"), try row.textOrNil("step_name"), try row.textOrNil("outcome")]
+      return words.compactMap { $0 }.joined(separator: " ")
+    }
 }
 
 extension PaymentID {

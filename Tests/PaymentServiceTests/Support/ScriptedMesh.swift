@@ -1,7 +1,6 @@
 import FlorinAPI
 import MeshProtocol
 import Money
-import ProtobufCodec
 import Synchronization
 
 @testable import PaymentService

@@ -4,6 +4,7 @@ internal import Glibc
 public final class TemporaryDirectory: Sendable {
   public let path: String
 
+  /// What the system said.
   public struct Failure: Error, CustomStringConvertible {
     public let description: String
   }

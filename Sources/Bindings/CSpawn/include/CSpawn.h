@@ -52,7 +52,8 @@ int csp_pipe(int ends[2]);
 /// The next client of a listening socket, close-on-exec and non-blocking. -1 and errno if there is none.
 int csp_accept(int listener);
 
-/// Blocks the signals in the calling thread and gives a descriptor to read their numbers from. -1 and errno on failure.
+/// Takes the signals from now on, whichever thread they come to, and gives a descriptor to read their numbers from.
+/// Once for each process. -1 and errno on failure.
 int csp_signal_descriptor(const int *signals, size_t count);
 
 /// The number of the next pending signal; 0 if there is none.

@@ -2,6 +2,7 @@
 ///
 /// Keys are lower-case ASCII (`a-z 0-9 . _ -`); a key that ends in "-bin" has a binary value, any other a value of printable ASCII.
 public struct Metadata: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+  /// One key with one value.
   public struct Entry: Sendable, Hashable {
     public var key: String
     public var value: [UInt8]

@@ -1,5 +1,6 @@
 /// What is known of a method from its schema.
 public struct MethodDescriptor: Sendable, Hashable {
+  /// What a second execution would do (protobuf's `idempotency_level`).
   public enum Idempotency: Sendable, Hashable {
     case unknown
     /// Reads only.

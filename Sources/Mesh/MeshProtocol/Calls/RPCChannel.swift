@@ -30,6 +30,7 @@ public struct RPCMethod: Sendable {
 
 /// A handler's answer: a message, or bytes that were encoded before (a replay must be byte-identical), and trailers.
 public struct RPCResponse<Message: Sendable>: Sendable {
+  /// A message to encode, or one that was.
   public enum Body: Sendable {
     case message(Message)
     case encoded([UInt8])

@@ -4,6 +4,7 @@
 package struct ClientConnectionStateMachine: ConnectionStateMachine {
   package typealias Instant = ContinuousClock.Instant
 
+  /// A call as its caller wants it.
   package struct OutgoingCall: Sendable, Hashable {
     package var method: String
     package var message: [UInt8]
@@ -25,6 +26,7 @@ package struct ClientConnectionStateMachine: ConnectionStateMachine {
     }
   }
 
+  /// What the owner of the connection is told.
   package enum Event: Sendable, Hashable {
     /// Calls can be made.
     case becameReady(Frame.Hello)

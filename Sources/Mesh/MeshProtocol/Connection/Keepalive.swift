@@ -1,5 +1,6 @@
 /// Finds out that a peer has gone: a PING when nothing was heard for a while, the end when nothing is heard after it.
 package struct Keepalive: Sendable {
+  /// What the silence calls for.
   package enum Step: Sendable, Hashable {
     case sendPing(opaque: UInt64)
     case peerIsGone

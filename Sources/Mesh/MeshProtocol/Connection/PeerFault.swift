@@ -3,6 +3,7 @@
 /// Three things are kept apart: the peer's fault (this), a frame that is dropped for a good reason (`LegitimateDrop`) and a mistake
 /// of this program (`ConnectionEffect.misused`).
 package struct PeerFault: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The words of PROTOCOL.md, §12, which are also a metric's labels.
   package enum Kind: String, Sendable, Hashable, CaseIterable {
     case emptyFrame = "empty_frame"
     case frameTooLarge = "frame_too_large"

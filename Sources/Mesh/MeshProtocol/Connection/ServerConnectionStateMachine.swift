@@ -26,12 +26,14 @@ package struct ServerConnectionStateMachine: ConnectionStateMachine {
     package var isDenied: Bool
   }
 
+  /// Why a handler is told to stop.
   package enum CancelReason: Sendable, Hashable {
     case callerCancelled
     case deadlinePassed
     case connectionClosed
   }
 
+  /// What the owner of the connection is to do.
   package enum Event: Sendable, Hashable {
     case becameReady(Frame.Hello)
     /// Ends with `handlerReturned`, or `handlerDeclined` if it was never begun.

@@ -11,6 +11,7 @@ package struct Frame: Sendable, Hashable {
     self.kind = kind
   }
 
+  /// What the frame says (PROTOCOL.md, §2).
   package enum Kind: Sendable, Hashable {
     case hello(Hello)
     case open(Open)

@@ -1,5 +1,6 @@
 /// What is wrong with a policy, and where. A service that cannot read its policy does not start.
 public struct PolicyError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// Stable words, for logs.
   public enum Code: String, Sendable, Hashable {
     case unreadable
     case malformedYAML = "malformed_yaml"

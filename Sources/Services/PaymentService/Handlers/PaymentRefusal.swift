@@ -103,7 +103,10 @@ enum PaymentRefusal: Error, Hashable, Sendable {
   var status: RPCError {
     var trailers: Metadata = ["reason": reason]
     if let paymentID { trailers["payment-id"] = paymentID.description }
-    if let retryAfter { trailers["retry-after-ms"] = String(retryAfter.components.seconds * 1000 + retryAfter.components.attoseconds / 1_000_000_000_000_000) }
+    if let retryAfter {
+      let (seconds, attoseconds) = retryAfter.components
+      trailers["retry-after-ms"] = String(seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    }
     return RPCError(code, message, trailers: trailers, origin: .application, executed: .yes, retryAfter: retryAfter)
   }
 }

@@ -25,7 +25,7 @@ struct Housekeeper: Service {
       try await Deadline.$current.withValue(.now + .seconds(10)) {
         if isHourly {
           let made = try await payments.ensureMonths()
-          if made > 0 { logger.info("saga_log.months_made", metadata: ["months": .stringConvertible(made)]) }
+          if made > 0 { logger.notice("saga_log.months_made", metadata: ["months": .stringConvertible(made)]) }
         }
         PaymentMetrics.open(try await sagas.counts())
         let swept = try await payments.sweepExpiredKeys()

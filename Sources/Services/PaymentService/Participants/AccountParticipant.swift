@@ -1,7 +1,6 @@
 internal import FlorinAPI
 internal import MeshProtocol
 internal import Money
-internal import ProtobufCodec
 internal import SagaEngine
 
 /// Step 0: the account service judges the payer.

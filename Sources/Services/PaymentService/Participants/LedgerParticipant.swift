@@ -1,7 +1,6 @@
 internal import FlorinAPI
 internal import MeshProtocol
 internal import Money
-internal import ProtobufCodec
 internal import SagaEngine
 
 /// Steps 1, 2 and 4: the ledger moves the money. A step is one posting or a linked pair; its posting ids stand in the frozen request.

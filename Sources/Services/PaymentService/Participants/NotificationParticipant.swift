@@ -1,7 +1,6 @@
 internal import FlorinAPI
 internal import MeshProtocol
 internal import Money
-internal import ProtobufCodec
 internal import SagaEngine
 
 /// Step 3: the notification service accepts the confirmation, and its reversal.

@@ -1,6 +1,5 @@
 internal import FlorinAPI
 internal import Money
-internal import ProtobufCodec
 internal import SagaEngine
 
 /// Makes the requests of a payment's saga: once, before the step's intent is written. What is sent later are these bytes.
@@ -14,15 +13,15 @@ struct FrozenRequests {
   }
 
   /// The intent of a step. Its compensation is encoded first: a step that could not be undone never starts.
-  /// - Throws: `ProtobufError` if a request cannot be encoded.
-  func intent(of step: Int, in definition: SagaDefinition<PaymentAction>) throws(ProtobufError) -> SagaIntent {
+  /// - Throws: the codec's error if a request cannot be encoded.
+  func intent(of step: Int, in definition: SagaDefinition<PaymentAction>) throws -> SagaIntent {
     let declared = definition.steps[step]
     var compensation: SagaCompensation?
     if let undo = declared.compensation { compensation = SagaCompensation(id: ids.id(undo), request: try bytes(undo)) }
     return SagaIntent(step: step, id: ids.id(declared.action), request: try bytes(declared.action), compensation: compensation)
   }
 
-  private func bytes(_ action: PaymentAction) throws(ProtobufError) -> [UInt8] {
+  private func bytes(_ action: PaymentAction) throws -> [UInt8] {
     switch action {
     case .screenPayer: try screening.serialized()
     case .debitPayer: try LedgerAPI.PostRequest(postings: [payerDebit]).serialized()

@@ -3,7 +3,6 @@ internal import Idempotency
 internal import Money
 internal import Outbox
 internal import Postgres
-internal import ProtobufCodec
 internal import SagaEngine
 internal import Telemetry
 
@@ -134,7 +133,7 @@ struct PaymentStore: Sendable {
     guard let state else {
       return try await pool.query(
         """
-        SELECT * FROM payment.payment_states WHERE $1::timestamptz IS NULL OR claimed_at < $1
+        SELECT * FROM payment.payment_states WHERE claimed_at < coalesce($1::timestamptz, 'infinity')
         ORDER BY claimed_at DESC, payment_id LIMIT $2::bigint
         """, [before, .int64(Int64(limit))]
       ).map { try PaymentRecord($0) }
@@ -144,7 +143,7 @@ struct PaymentStore: Sendable {
       return try await pool.query(
         """
         SELECT s.* FROM payment.saga_leases l JOIN payment.payment_states s ON s.payment_id = l.saga_id
-        WHERE s.state = $1 AND ($2::timestamptz IS NULL OR l.claimed_at < $2)
+        WHERE s.state = $1 AND l.claimed_at < coalesce($2::timestamptz, 'infinity')
         ORDER BY l.claimed_at DESC, l.saga_id LIMIT $3::bigint
         """, [.text(state.rawValue), before, .int64(Int64(limit))]
       ).map { try PaymentRecord($0) }
@@ -152,7 +151,7 @@ struct PaymentStore: Sendable {
     return try await pool.query(
       """
       SELECT s.* FROM (
-        SELECT payment_id FROM payment.payment_outcomes WHERE state = $1 AND ($2::timestamptz IS NULL OR claimed_at < $2)
+        SELECT payment_id FROM payment.payment_outcomes WHERE state = $1 AND claimed_at < coalesce($2::timestamptz, 'infinity')
         ORDER BY claimed_at DESC, payment_id LIMIT $3::bigint) o
       JOIN payment.payment_states s USING (payment_id)
       ORDER BY s.claimed_at DESC, s.payment_id
@@ -178,9 +177,8 @@ struct PaymentStore: Sendable {
       """, [.int64(Int64(limit))])
   }
 
-  /// Makes the partitions of the coming months. Returns how many were missing.
-  func ensureMonths() async throws -> Int {
-    let made = try await pool.query("SELECT payment.ensure_saga_log_months() AS made").first?.int64("made") ?? 0
-    return Int(made) + (try await MonthKeeper.ensureMonths(in: pool))
+  /// Makes the saga log's partitions of the coming months. Returns how many were missing.
+  func ensureMonths() async throws -> Int64 {
+    try await pool.query("SELECT payment.ensure_saga_log_months() AS made").first?.int64("made") ?? 0
   }
 }

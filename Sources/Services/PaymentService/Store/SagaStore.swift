@@ -92,11 +92,27 @@ struct SagaStore: Sendable {
           actor: "/payment", action: name, subject: "payment/\(order.paymentID)", outcome: ending.state.rawValue.lowercased(),
           detail: detail, traceID: TraceIdentity.current?.traceID)))
     let batch = statements
-    try await pool.transaction { transaction in
-      let results = try await transaction.results(of: batch)
-      try SagaLog.verify(results[..<2], wrote: ending.events.count, under: lease)
-      guard results[2..<fenced].allSatisfy({ $0.affectedRows == 1 }) else { throw LeaseLost(sagaID: lease.sagaID) }
+    do {
+      try await pool.transaction { transaction in
+        let results = try await transaction.results(of: batch)
+        try SagaLog.verify(results[..<2], wrote: ending.events.count, under: lease)
+        guard results[2..<fenced].allSatisfy({ $0.affectedRows == 1 }) else { throw LeaseLost(sagaID: lease.sagaID) }
+      }
+    } catch let error as PostgresError where error.code == .commitUnknown {
+      // The commonest answer lost is the one to COMMIT; if it was done, nobody else will tell those who wait.
+      guard try await isWritten(lease, upTo: lease.lastSequence + ending.events.count) else { throw error }
     }
+  }
+
+  /// Whether the log has this event, written under this lease.
+  private func isWritten(_ lease: SagaLease, upTo sequence: Int) async throws -> Bool {
+    let found = try await pool.query(
+      """
+      SELECT 1 AS one FROM payment.saga_log
+      WHERE claimed_at = (SELECT claimed_at FROM payment.payments WHERE payment_id = $1) AND saga_id = $1 AND seq = $2::integer
+        AND owner = $3 AND epoch = $4
+      """, [.uuid(lease.sagaID.uuid), .int64(Int64(sequence)), .uuid(lease.owner), .int64(lease.epoch)])
+    return !found.isEmpty
   }
 
   private static let takeOver: StaticString = """

@@ -44,7 +44,9 @@ struct TraceStore: Sendable {
     for row in results[2] { if let line = try Self.key(row) { lines.append(line) } }
     for row in results[3] { lines.append(try Self.outcome(row, order)) }
     // Stable: rows of one instant stay in the order in which they were read, which is the order in which they were written.
-    lines = lines.enumerated().sorted { ($0.element.atUnixMicroseconds, $0.offset) < ($1.element.atUnixMicroseconds, $1.offset) }.map(\.element)
+    lines = lines.enumerated()
+      .sorted { ($0.element.atUnixMicroseconds, $0.offset) < ($1.element.atUnixMicroseconds, $1.offset) }
+      .map(\.element)
     for row in results[4] { lines.append(try Self.lease(row, order, after: lines.last?.atUnixMicroseconds ?? 0)) }
     for (name, rows) in [("saga_log", results[0]), ("audit_log", results[1])] where rows.count > Self.longest {
       lines.append(Self.gap(name, order, after: lines.last?.atUnixMicroseconds ?? 0))
@@ -77,7 +79,8 @@ struct TraceStore: Sendable {
         ("step", step), ("attempt", attempt.map { String($0) }), ("outcome", outcome), ("reason", reason), ("detail", detail),
         ("step_id", try row.uuidOrNil("step_id")?.description), ("compensation_id", try row.uuidOrNil("compensation_id")?.description),
         ("definition", try row.textOrNil("definition")), ("version", try row.int64OrNil("version").map { String($0) }),
-        ("owner", try row.uuid("owner").description), ("epoch", String(try row.int64("epoch"))), ("trace_id", try row.textOrNil("trace_id")),
+        ("owner", try row.uuid("owner").description), ("epoch", String(try row.int64("epoch"))),
+        ("trace_id", try row.textOrNil("trace_id")),
       ])
   }
 

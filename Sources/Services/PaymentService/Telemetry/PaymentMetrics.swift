@@ -1,4 +1,3 @@
-internal import CoreMetrics
 internal import Metrics
 internal import Money
 internal import SagaEngine
@@ -8,8 +7,9 @@ enum PaymentMetrics {
   static func finished(_ payment: PaymentRecord, after now: Timestamp) {
     let outcome = payment.state.rawValue.lowercased()
     Counter(label: "payments_total", dimensions: [("outcome", outcome), ("reason", payment.reason)]).increment()
-    Counter(label: "payments_value_minor_units_total", dimensions: [("outcome", outcome), ("currency", payment.order.amount.currency.code)])
-      .increment(by: payment.order.amount.minorUnits)
+    let amount = payment.order.amount
+    Counter(label: "payments_value_minor_units_total", dimensions: [("outcome", outcome), ("currency", amount.currency.code)])
+      .increment(by: amount.minorUnits)
     Metrics.Timer(label: "payments_time_to_complete", dimensions: [("outcome", outcome)])
       .recordMicroseconds(max(0, now.microseconds - payment.order.claimedAt.microseconds))
   }

@@ -43,8 +43,15 @@ public enum ProjectLifecycle {
       try client.start([])
       return false
     }
-    try Preflight.check(plan)
-    try write(plan, to: directory)
+    try directory.create()
+    // Somebody else who has the lock is starting the same project: what then listens on its ports is no obstacle.
+    if let lock = try DirectoryLock.tryAcquire(directory) {
+      try withExtendedLifetime(lock) { () throws(RunnerError) in
+        Sweep.run(directory)
+        try Preflight.check(plan)
+        try write(plan, to: directory)
+      }
+    }
     try launch(programs.supervisor(directory, attached: attached), directory, client)
     return true
   }
@@ -118,10 +125,17 @@ public enum ProjectLifecycle {
         usleep(20_000)
       }
     }
-    // Its last act is to give the lock back; after a kill, what it left is still to be ended.
-    try waitForLock(directory, until: clock.now + .seconds(30))
-    let swept = Sweep.run(directory, graceLimit: isForced ? .zero : .seconds(30))
-    unlink(directory.runDirectory + "/" + directory.controlSocketName)
+    guard access(directory.runDirectory, F_OK) == 0 else { return wasRunning }
+    // A supervisor's last act is to give the lock back; after a kill, what it left is still to be ended.
+    guard let lock = try DirectoryLock.acquire(directory, within: .seconds(30)) else {
+      let pid = SupervisorStatus.read(directory)?.supervisor.pid
+      throw RunnerError(
+        .failed, "the supervisor\(pid.map { " (pid \($0))" } ?? "") still holds '\(directory.path)': florin down --force kills it")
+    }
+    let swept = withExtendedLifetime(lock) {
+      unlink(directory.runDirectory + "/" + directory.controlSocketName)
+      return Sweep.run(directory, graceLimit: isForced ? .zero : .seconds(30))
+    }
     return wasRunning || !swept.isEmpty
   }
 
@@ -189,7 +203,7 @@ public enum ProjectLifecycle {
       var status: Int32 = 0
       if waitpid(waiting.identity.pid, &status, WNOHANG) == waiting.identity.pid {
         // Two that are started at once: the other one has the lock, and will do.
-        if ExitStatus(waitStatus: status) == .exited(3), try client.status() != nil { return }
+        if ExitStatus(waitStatus: status) == .exited(3), try answers(client, within: .seconds(10)) { return }
         let reason = LogFile.tail(directory.supervisorLog, after: offset, limit: 2000)
         throw RunnerError(.failed, "the supervisor did not start (\(ExitStatus(waitStatus: status)))" + (reason.isEmpty ? "" : ": " + reason))
       }
@@ -199,18 +213,13 @@ public enum ProjectLifecycle {
     throw RunnerError(.failed, "the supervisor did not answer within 60 s: see \(directory.supervisorLog)")
   }
 
-  private static func waitForLock(_ directory: StateDirectory, until deadline: ContinuousClock.Instant) throws(RunnerError) {
-    let descriptor = open(directory.lockFile, O_RDWR | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    defer { close(descriptor) }
+  private static func answers(_ client: SupervisorClient, within limit: Duration) throws(RunnerError) -> Bool {
     let clock = ContinuousClock()
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-      guard clock.now < deadline else {
-        let pid = SupervisorStatus.read(directory)?.supervisor.pid
-        throw RunnerError(
-          .failed, "the supervisor\(pid.map { " (pid \($0))" } ?? "") still holds '\(directory.path)': florin down --force kills it")
-      }
+    let deadline = clock.now + limit
+    while clock.now < deadline {
+      if try client.status() != nil { return true }
       usleep(20_000)
     }
+    return false
   }
 }

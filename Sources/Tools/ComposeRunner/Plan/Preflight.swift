@@ -4,7 +4,6 @@ import Glibc
 public enum Preflight {
   /// - Throws: `RunnerError` that names the program, port or directory and says what to do.
   public static func check(_ plan: ProjectPlan) throws(RunnerError) {
-    try StateDirectory(path: plan.stateDirectory).create()
     for service in plan.services where service.kind != .postgres { try checkExecutable(of: service) }
     for service in plan.services {
       for (name, port) in service.ports.sorted(by: { $0.key < $1.key }) { try check(port: port, named: name, of: service.name) }

@@ -7,6 +7,7 @@ public enum Guardian {
   public static func run(_ directory: StateDirectory, lifeline: Int32) {
     // A Ctrl-C or a TERM to all is no reason to leave before the work is done.
     for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] { signal(number, SIG_IGN) }
+    let guarded = ProcessIdentity.current(getppid())
     var byte: UInt8 = 0
     while true {
       let count = read(lifeline, &byte, 1)
@@ -14,6 +15,7 @@ public enum Guardian {
       if count < 0, errno == EINTR { continue }
       break
     }
-    Sweep.run(directory)
+    // Nil only if it died before this line: nobody else can have come in between, for the lifeline would be at its end already.
+    Sweep.run(directory, of: guarded)
   }
 }

@@ -23,7 +23,8 @@ public final class Supervisor {
   private let directory: StateDirectory
   private let guardianPlan: ProcessPlan?
   private let needsOwner: Bool
-  private let lock: Int32
+  /// Held as long as this supervisor lives.
+  private let lock: DirectoryLock
   private let listener: Int32
   private let signals: Int32
   private let log: EventLog
@@ -56,7 +57,12 @@ public final class Supervisor {
     guardianPlan = guardian
     self.needsOwner = needsOwner
     try directory.create()
-    lock = try Self.takeLock(directory)
+    // Whoever only sweeps gives it back soon; another supervisor answers.
+    let client = SupervisorClient(directory)
+    guard let lock = try DirectoryLock.acquire(directory, within: .seconds(60), while: { () throws(RunnerError) in try client.status() == nil }) else {
+      throw RunnerError(.unavailable, "another supervisor runs in '\(directory.path)': use it, or stop it with florin down")
+    }
+    self.lock = lock
     Sweep.run(directory)
     log = try EventLog(path: directory.supervisorLog)
     planDigest = plan.digest
@@ -97,8 +103,6 @@ public final class Supervisor {
     for end in [lifeline.read, lifeline.write, guardianLifeline.read, guardianLifeline.write] { close(end) }
     if signals >= 0 { close(signals) }
     log.write("supervisor.stopped")
-    // Last: whoever gets the lock finds nothing running.
-    close(lock)
   }
 
   private var now: Duration { clock.now - origin }
@@ -393,18 +397,6 @@ public final class Supervisor {
       return log.write("state.write_failed", detail: systemMessage(errno))
     }
     lastState = data
-  }
-
-  private static func takeLock(_ directory: StateDirectory) throws(RunnerError) -> Int32 {
-    let descriptor = open(directory.lockFile, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw RunnerError(.environment, "'\(directory.lockFile)' cannot be written (\(systemMessage(errno))): choose another --state-dir")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
-      throw RunnerError(.unavailable, "another supervisor runs in '\(directory.path)': use it, or stop it with florin down")
-    }
-    return descriptor
   }
 
   // MARK: - guardian

@@ -5,10 +5,13 @@ import Glibc
 /// Its children end by themselves (their lifeline is cut, and the kernel signals them); this waits for it, and makes sure.
 enum Sweep {
   /// Signals, waits for the grace period of each, then kills, until nothing is left.
+  /// - Parameter supervisor: whose processes; if the state is already another's, nothing is done. Nil: whoever's.
   /// - Returns: the names of services of which something had to be stopped.
   @discardableResult
-  static func run(_ directory: StateDirectory, graceLimit: Duration = .seconds(30)) -> [String] {
-    guard let status = SupervisorStatus.read(directory), status.boot == ProcessIdentity.bootID else { return [] }
+  static func run(_ directory: StateDirectory, of supervisor: ProcessIdentity? = nil, graceLimit: Duration = .seconds(30)) -> [String] {
+    guard let status = SupervisorStatus.read(directory), status.boot == ProcessIdentity.bootID,
+      supervisor == nil || supervisor == status.supervisor
+    else { return [] }
     let targets = status.processes.filter { $0.role != "guardian" }
     let clock = ContinuousClock()
     let start = clock.now
