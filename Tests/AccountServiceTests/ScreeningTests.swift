@@ -164,9 +164,11 @@ import Testing
     try await AccountWorld.with { (world) async throws in
       let good = request("ACC000000000000")
       let bad: [Bad] = [
-        Bad(changed(good) { $0.stepID = "1" }, reason: "step_id_invalid"), Bad(changed(good) { $0.paymentID = "" }, reason: "payment_id_invalid"),
+        Bad(changed(good) { $0.stepID = "1" }, reason: "step_id_invalid"),
+        Bad(changed(good) { $0.paymentID = "" }, reason: "payment_id_invalid"),
         Bad(changed(good) { $0.payerAccountID = "a b" }, reason: "payer_account_id_invalid"),
-        Bad(changed(good) { $0.amount = nil }, reason: "currency_unknown"), Bad(changed(good) { $0.amount?.currency = "gbp" }, reason: "currency_unknown"),
+        Bad(changed(good) { $0.amount = nil }, reason: "currency_unknown"),
+        Bad(changed(good) { $0.amount?.currency = "gbp" }, reason: "currency_unknown"),
         Bad(changed(good) { $0.amount?.minorUnits = 0 }, reason: "amount_not_positive"),
         Bad(changed(good) { $0.amount?.minorUnits = -1 }, reason: "amount_not_positive"),
         Bad(changed(good) { $0.amount?.minorUnits = .min }, reason: "amount_not_positive"),

@@ -187,7 +187,8 @@ import Testing
     let services = try #require(object["services"] as? [[String: Any]])
     #expect(services.first?["service"] as? String == "talker")
     #expect(services.first?["state"] as? String == "running")
-    #expect(TestProject.eventually { (try? florin(["logs", "talker"] + common).output)?.contains("talker | hello from the talker") == true })
+    #expect(
+      TestProject.eventually { (try? florin(["logs", "talker"] + common).output)?.contains("talker | hello from the talker") == true })
     #expect(try florin(["logs", "nobody"] + common).code == 2)
     #expect(try florin(["kill", "talker"] + common).code == 0)
     #expect(try TestProject.eventually { try project.service("talker").state == "exited" })

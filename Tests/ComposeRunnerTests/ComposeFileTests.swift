@@ -66,8 +66,9 @@ import Testing
     #expect(tool.dependencies == [Dependency(service: "ledger", condition: .started)])
     #expect(tool.environment == ["A": "1=2", "PASSED": "through"])
     #expect(tool.healthCheck.test == .command(["true"]))
-    #expect(try parse("services: {extra: {profiles: [debug], x-florin: {kind: process, executable: sleep}}}", profiles: ["debug"])
-      .services.map(\.name) == ["extra"])
+    #expect(
+      try parse("services: {extra: {profiles: [debug], x-florin: {kind: process, executable: sleep}}}", profiles: ["debug"])
+        .services.map(\.name) == ["extra"])
   }
 
   @Test("the compose file that is delivered can be read, with its default ports and with others")
@@ -112,10 +113,18 @@ import Testing
     ("services:\n  a:\n    healthcheck: {intervall: 1s}\n    x-florin: {kind: process, executable: b}", "3:19", .unknownKey, "intervall"),
     ("services:\n  a:\n    depends_on: [b]\n    x-florin: {kind: process, executable: b}", "3:18", .unknownService, "'b'"),
     ("services:\n  a:\n    depends_on: [a]\n    x-florin: {kind: process, executable: b}", "3:18", .dependencyCycle, "itself"),
-    ("services:\n  a:\n    depends_on: {b: {condition: ready}}\n    x-florin: {kind: process, executable: b}", "3:33", .invalidValue, "ready"),
+    (
+      "services:\n  a:\n    depends_on: {b: {condition: ready}}\n    x-florin: {kind: process, executable: b}", "3:33", .invalidValue,
+      "ready"
+    ),
     ("services:\n  a:\n    depends_on: {b: {}}\n    x-florin: {kind: process, executable: b}", "3:18", .missingKey, "condition"),
-    ("services:\n  a:\n    environment: {DB_PASSWORD: x}\n    x-florin: {kind: process, executable: b}", "3:19", .secretInEnvironment, "PASSWORD"),
-    ("services:\n  a:\n    environment: [API_TOKEN=x]\n    x-florin: {kind: process, executable: b}", "3:19", .secretInEnvironment, "TOKEN"),
+    (
+      "services:\n  a:\n    environment: {DB_PASSWORD: x}\n    x-florin: {kind: process, executable: b}", "3:19", .secretInEnvironment,
+      "PASSWORD"
+    ),
+    (
+      "services:\n  a:\n    environment: [API_TOKEN=x]\n    x-florin: {kind: process, executable: b}", "3:19", .secretInEnvironment, "TOKEN"
+    ),
     ("services:\n  a:\n    environment: {DEBUG: true}\n    x-florin: {kind: process, executable: b}", "3:26", .wrongType, "quotes"),
     ("services:\n  a:\n    ports: [x]\n    x-florin: {kind: process, executable: b}", "3:13", .invalidValue, "'x'"),
     ("services:\n  a:\n    image: ${NOT\n    x-florin: {kind: process, executable: b}", "3:12", .interpolation, "}"),

@@ -21,7 +21,8 @@ import Testing
   func mergesByTime() throws {
     let directory = try makeDirectory()
     defer { try? FileManager.default.removeItem(atPath: directory.path) }
-    try append("{\"timestamp\":\"2026-01-01T00:00:01.0Z\"}\nplain\n{\"timestamp\":\"2026-01-01T00:00:04.0Z\"}\n", to: directory.log(of: "a"))
+    try append(
+      "{\"timestamp\":\"2026-01-01T00:00:01.0Z\"}\nplain\n{\"timestamp\":\"2026-01-01T00:00:04.0Z\"}\n", to: directory.log(of: "a"))
     try append("{\"event\":\"x\",\"timestamp\":\"2026-01-01T00:00:02.0Z\"}\n", to: directory.log(of: "b"))
     // "timestamp" need not come first.
     var reader = LogReader(directory, services: ["a", "b", "none"])

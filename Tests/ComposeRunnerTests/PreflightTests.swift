@@ -27,7 +27,9 @@ import Testing
       "services: {app: {x-florin: {kind: process, executable: sleep, arguments: [\"1000\"], ports: {mesh: \(port)}}}}")
     let error = #expect(throws: RunnerError.self) { try project.start() }
     #expect(error?.code == .environment)
-    for word in ["\(port)", "(pid \(getpid()))", "FLORIN_APP_PORT"] { #expect(error?.message.contains(word) == true, "\(String(describing: error))") }
+    for word in ["\(port)", "(pid \(getpid()))", "FLORIN_APP_PORT"] {
+      #expect(error?.message.contains(word) == true, "\(String(describing: error))")
+    }
     #expect(project.running == [])
   }
 

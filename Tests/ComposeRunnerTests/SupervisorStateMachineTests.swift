@@ -142,7 +142,8 @@ import Testing
   @Test(
     "a policy restarts what it says",
     arguments: [
-      (RestartPolicy.no, ComposeRunner.ExitStatus.exited(1), false), (.no, .exited(0), false), (.always, .exited(0), true), (.always, .killed(signal: 9), true),
+      (RestartPolicy.no, ComposeRunner.ExitStatus.exited(1), false), (.no, .exited(0), false), (.always, .exited(0), true),
+      (.always, .killed(signal: 9), true),
       (.unlessStopped, .exited(0), true), (.onFailure(limit: nil), .exited(0), false), (.onFailure(limit: nil), .exited(1), true),
       (.onFailure(limit: nil), .killed(signal: 9), true),
     ])

@@ -25,7 +25,9 @@ import Testing
 
   @Test(
     "text that means nothing is refused, not passed on",
-    arguments: ["$", "a$ b", "${", "${SET", "${}", "${1A}", "${SET:}", "${SET!x}", "${MISSING:?must be set}", "${EMPTY:?must be set}", "${MISSING?}"])
+    arguments: [
+      "$", "a$ b", "${", "${SET", "${}", "${1A}", "${SET:}", "${SET!x}", "${MISSING:?must be set}", "${EMPTY:?must be set}", "${MISSING?}",
+    ])
   func refuses(text: String) {
     #expect(throws: VariableInterpolation.Failure.self) { try expand(text) }
   }

@@ -37,7 +37,7 @@ struct KillTests {
           let inFlight = Self.paymentCount - progress.finished
           try await mesh.killHard(victim)
           #expect(inFlight >= Self.inFlightAtLeast, "only \(inFlight) payments were in flight when \(victim) was killed")
-          try await mesh.waitUntilHealthy(within: .seconds(60))
+          try await mesh.waitUntilHealthy(restarted: victim, within: .seconds(90))
           return (-1, DecodedReply(message: PaymentAPI.Payment(), encoded: [], trailers: [:]))
         }
         var replies: [Int: DecodedReply<PaymentAPI.Payment>] = [:]

@@ -36,7 +36,9 @@ struct PaymentCaller: Sendable {
         if reply.message.state != .accepted { return reply }
         last = "accepted"
       } catch {
-        guard [.unavailable, .aborted, .deadlineExceeded, .resourceExhausted, .unknown, .cancelled].contains(error.code) else { throw error }
+        guard [.unavailable, .aborted, .deadlineExceeded, .resourceExhausted, .unknown, .cancelled].contains(error.code) else {
+          throw error
+        }
         last = error.description
       }
       try await Task.sleep(for: .milliseconds(200))

@@ -90,15 +90,16 @@ struct RunningMesh: Sendable {
     guard kill(pid_t(pid), SIGKILL) == 0 else { throw MeshFailure("kill -9 \(pid) (\(service)): errno \(errno)") }
   }
 
-  /// Waits until `florin ps` shows every service running and healthy.
-  func waitUntilHealthy(within limit: Duration) async throws {
+  /// Waits until `florin ps` shows that the service was restarted, and every service running and healthy.
+  func waitUntilHealthy(restarted victim: String, within limit: Duration) async throws {
     let deadline = ContinuousClock.now + limit
     var seen = ""
     while ContinuousClock.now < deadline {
       let run = try await run(["ps", "--json"])
       seen = run.standardOutput + run.standardError
       let services = run.json?["services"]?.array ?? []
-      if services.count == 5, services.allSatisfy({ $0["health"]?.string == "healthy" }) { return }
+      let isRestarted = services.contains { $0["service"]?.string == victim && ($0["restarts"]?.int ?? 0) > 0 }
+      if services.count == 5, isRestarted, services.allSatisfy({ $0["health"]?.string == "healthy" }) { return }
       try await Task.sleep(for: .milliseconds(250))
     }
     throw MeshFailure("not every service is healthy after \(limit): \(seen)")

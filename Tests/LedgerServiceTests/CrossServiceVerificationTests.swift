@@ -214,7 +214,9 @@ import Verify
       for database in [stage.ledger.database, stage.account, stage.payment, stage.notification] {
         let service = database.service
         try await stage.sql(
-          database, "SELECT \(service).append_audit('/x', 'test', 'a', 'done', '{}', '', NULL), \(service).append_audit('/x', 'test', 'b', 'done', '{}', '', NULL)")
+          database,
+          "SELECT \(service).append_audit('/x', 'test', 'a', 'done', '{}', '', NULL), \(service).append_audit('/x', 'test', 'b', 'done', '{}', '', NULL)"
+        )
         #expect(try await stage.verify()["\(service).audit_chain"]?.outcome == .passed)
         try await stage.sql(
           database,

@@ -186,7 +186,11 @@ import Testing
             }
           }
           try await Task.sleep(for: .milliseconds(5))
-          if case .failure(let error) = outcome.withLock({ $0 }) { refusal = error as? RPCError } else { queued.withLock { $0.append(task) } }
+          if case .failure(let error) = outcome.withLock({ $0 }) {
+            refusal = error as? RPCError
+          } else {
+            queued.withLock { $0.append(task) }
+          }
         }
         #expect(refusal?.code == .unavailable && refusal?.executed == .no && refusal?.retryAfter != nil)
       }

@@ -18,7 +18,9 @@ import Testing
       for table in Self.tables + partitions {
         let column = try await ledger.sql(
           "SELECT attname FROM pg_attribute WHERE attrelid = 'ledger.\(table)'::regclass AND attnum = 1")
-        for statement in ["UPDATE ledger.\(table) SET \(column) = \(column)", "DELETE FROM ledger.\(table)", "TRUNCATE ledger.\(table) CASCADE"] {
+        for statement in [
+          "UPDATE ledger.\(table) SET \(column) = \(column)", "DELETE FROM ledger.\(table)", "TRUNCATE ledger.\(table) CASCADE",
+        ] {
           for prefix in ["", "SET session_replication_role = replica; "] {
             let error = await #expect(throws: (any Error).self, "\(statement)") { try await ledger.sql(prefix + statement) }
             #expect("\(String(describing: error))".contains("append-only"), "\(prefix)\(statement): \(String(describing: error))")

@@ -48,10 +48,12 @@ import Testing
       #expect(used < 256, "\(used) batches for 256 callers")
       let sum = try await ledger.posted("A") + ledger.posted("B") + ledger.posted("C")
       #expect(sum == 3000)
-      #expect(try await ledger.number("SELECT count(*) AS n FROM ledger.audit_log WHERE action = 'ledger.post'")
-        == ledger.number("SELECT count(*) AS n FROM ledger.batches WHERE transfer_count + event_count > 0"))
-      #expect(try await ledger.number("SELECT count(*) AS n FROM ledger.outbox")
-        == ledger.number("SELECT count(*) AS n FROM ledger.batches WHERE transfer_count + event_count > 0"))
+      #expect(
+        try await ledger.number("SELECT count(*) AS n FROM ledger.audit_log WHERE action = 'ledger.post'")
+          == ledger.number("SELECT count(*) AS n FROM ledger.batches WHERE transfer_count + event_count > 0"))
+      #expect(
+        try await ledger.number("SELECT count(*) AS n FROM ledger.outbox")
+          == ledger.number("SELECT count(*) AS n FROM ledger.batches WHERE transfer_count + event_count > 0"))
     }
   }
 
@@ -217,7 +219,10 @@ import Testing
         ([Make.transfer("A", "B", 1, id: past)], false, "oldest month"),
         ([LedgerAPI.Posting(id: Make.id())], false, "no body"),
         ([LedgerAPI.Posting(id: Make.id(), body: .transfer(noAmount))], false, "amount is missing"),
-        ([LedgerAPI.Posting(id: Make.id(), body: .release(LedgerAPI.Release(holdID: v4, type: "x", referenceID: v4)))], false, "time-ordered"),
+        (
+          [LedgerAPI.Posting(id: Make.id(), body: .release(LedgerAPI.Release(holdID: v4, type: "x", referenceID: v4)))], false,
+          "time-ordered"
+        ),
         ([LedgerAPI.Posting(id: Make.id(), body: .tombstone(LedgerAPI.Tombstone()))], false, "reference_id is missing"),
         ([Make.tombstone(Make.id()), Make.transfer("A", "B", 1)], true, "tombstone"),
       ]

@@ -126,11 +126,14 @@ import Testing
     try await NotificationWorld.with { (world) async throws in
       let good = world.confirmation()
       let bad: [Bad] = [
-        Bad(changed(good) { $0.stepID = "" }, reason: "step_id_invalid"), Bad(changed(good) { $0.kind = .unspecified }, reason: "kind_invalid"),
-        Bad(changed(good) { $0.kind = .unrecognized(9) }, reason: "kind_invalid"), Bad(changed(good) { $0.paymentID = "PAY-456" }, reason: "payment_id_invalid"),
+        Bad(changed(good) { $0.stepID = "" }, reason: "step_id_invalid"),
+        Bad(changed(good) { $0.kind = .unspecified }, reason: "kind_invalid"),
+        Bad(changed(good) { $0.kind = .unrecognized(9) }, reason: "kind_invalid"),
+        Bad(changed(good) { $0.paymentID = "PAY-456" }, reason: "payment_id_invalid"),
         Bad(changed(good) { $0.payerAccountID = "" }, reason: "payer_account_id_invalid"),
         Bad(changed(good) { $0.payeeAccountID = "Ada Lovelace" }, reason: "payee_account_id_invalid"),
-        Bad(changed(good) { $0.amount = nil }, reason: "currency_unknown"), Bad(changed(good) { $0.amount?.currency = "Pounds" }, reason: "currency_unknown"),
+        Bad(changed(good) { $0.amount = nil }, reason: "currency_unknown"),
+        Bad(changed(good) { $0.amount?.currency = "Pounds" }, reason: "currency_unknown"),
         Bad(changed(good) { $0.amount?.minorUnits = 0 }, reason: "amount_not_positive"),
         Bad(changed(good) { $0.amount?.minorUnits = -5 }, reason: "amount_not_positive"),
         Bad(changed(good) { $0.kind = .reversal }, reason: "reverses_step_id_invalid"),

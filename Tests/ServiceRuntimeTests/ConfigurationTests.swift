@@ -89,9 +89,11 @@ struct ConfigurationTests {
     let configuration = try await load(
       Self.wholeFile,
       [
-        "--listen", "127.0.0.1:1", "--ops-listen", "127.0.0.1:2", "--identity-directory", "/other", "--policy-file", "/q.yaml", "--database-host", "h",
+        "--listen", "127.0.0.1:1", "--ops-listen", "127.0.0.1:2", "--identity-directory", "/other", "--policy-file", "/q.yaml",
+        "--database-host", "h",
         "--database-port", "3", "--database-name", "n", "--database-pool-size", "4", "--peers-account", "127.0.0.1:5", "--peers-payment",
-        "127.0.0.1:6", "--otlp-endpoint", "", "--log-level", "error", "--trace-sample-parts-per-million", "7", "--lifeline-fd", "8", "--set",
+        "127.0.0.1:6", "--otlp-endpoint", "", "--log-level", "error", "--trace-sample-parts-per-million", "7", "--lifeline-fd", "8",
+        "--set",
         "batch.limit=9",
       ], settings: [Self.setting])
     #expect(
@@ -108,7 +110,8 @@ struct ConfigurationTests {
     let failure = try await failure(#"{"database": {"prot": 5432}}"#)
     #expect(failure.code == .configuration)
     #expect(failure.message.contains("ledger.json: unknown key 'database.prot'; did you mean 'database.port'?"))
-    #expect(try await self.failure(#"{"entirely": {"else": 1}}"#).message.contains("unknown key 'entirely.else'; known are listen, ops.listen"))
+    #expect(
+      try await self.failure(#"{"entirely": {"else": 1}}"#).message.contains("unknown key 'entirely.else'; known are listen, ops.listen"))
   }
 
   @Test("A secret in the file is refused as such", arguments: ["database.password", "vault.token", "apiKey", "client_secret"])
@@ -151,7 +154,8 @@ struct ConfigurationTests {
     #expect(failure.message.contains("/nowhere/x.json") && failure.message.contains("--config"))
   }
 
-  @Test("Health and metrics are bound to loopback or not at all", arguments: ["0.0.0.0:7202", "10.1.2.3:7202", "[::]:7202", "example.org:7202"])
+  @Test(
+    "Health and metrics are bound to loopback or not at all", arguments: ["0.0.0.0:7202", "10.1.2.3:7202", "[::]:7202", "example.org:7202"])
   func opsOnLoopback(address: String) async throws {
     let failure = try await failure(nil, ["--ops-listen", address])
     #expect(failure.code == .configuration)

@@ -6,7 +6,8 @@ struct HostPortTests {
   @Test(
     "host:port is read and written",
     arguments: [
-      ("127.0.0.1:7101", "127.0.0.1", 7101), ("localhost:0", "localhost", 0), ("[::1]:65535", "::1", 65_535), ("ledger.internal:80", "ledger.internal", 80),
+      ("127.0.0.1:7101", "127.0.0.1", 7101), ("localhost:0", "localhost", 0), ("[::1]:65535", "::1", 65_535),
+      ("ledger.internal:80", "ledger.internal", 80),
     ])
   func valid(text: String, host: String, port: Int) throws {
     let address = try #require(HostPort(text))

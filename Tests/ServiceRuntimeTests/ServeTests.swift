@@ -34,7 +34,7 @@ struct ServeTests {
       #expect(metrics.status == 200 && metrics.body.hasSuffix("# EOF\n"))
       for text in [
         "florin_build_info{", #"rpc_server_calls_total{code="OK",method="florin.test.v1.Echo/Say"}"#, "process_resident_memory_bytes ",
-        "process_open_fds ", "process_threads ", "postgres_pool_connections{", "tls_certificate_not_after_seconds ",
+        "process_open_fds ", "process_threads ", "postgres_pool_connections{", "service_ready 1", "tls_certificate_not_after_seconds ",
       ] { #expect(metrics.body.contains(text), "\(text)") }
       #expect(await harness.get("/metrics")?.body.contains("# EOF") == false)
       #expect(await harness.get("/other")?.status == 404)
@@ -76,12 +76,13 @@ struct ServeTests {
     let connection = try await PostgresConnection.connect(auditor, logger: .quiet)
     let rows = try await connection.query("SELECT actor, subject, outcome FROM account.audit_log WHERE action = 'rpc.denied'")
     await connection.close()
-    #expect(try rows.map { try $0.text("actor") } == ["operator/admin"])
+    #expect(try rows.map { try $0.text("actor") } == ["/operator/admin"])
     #expect(try rows.map { try $0.text("subject") } == [ServiceHarness.forbidden.path])
     #expect(try rows.map { try $0.text("outcome") } == ["denied"])
   }
 
-  @Test("At shutdown a call under way is answered, work that it started is finished, and background work has ended before", arguments: 0..<3)
+  @Test(
+    "At shutdown a call under way is answered, work that it started is finished, and background work has ended before", arguments: 0..<3)
   func gracefulShutdown(round: Int) async throws {
     let harness = try await ServiceHarness(cluster: .shared())
     try await harness.migrate()
@@ -239,6 +240,7 @@ struct ServeTests {
     #expect(failed == ServiceFailure(.failed, "on purpose"))
     let ended = await harness.failure(harness.definition(start: { _ in ServiceParts(methods: [], background: [Ending(error: nil)]) }))
     #expect(ended?.code == .internalBug)
+    #expect(ended?.message.contains("ended without having been asked to: Ending") == true)
   }
 
   @Test("When the lifeline's other end is closed the process ends by itself")

@@ -23,7 +23,9 @@ struct ServiceHarness: Sendable {
   let cluster: TestCluster
   let database: String
   var configuration: ServiceConfiguration
-  var migrations: [Migration] = [Migration(version: 100, name: "notes", sql: "CREATE TABLE notes (id int PRIMARY KEY); GRANT SELECT ON notes TO account_service")]
+  var migrations: [Migration] = [
+    Migration(version: 100, name: "notes", sql: "CREATE TABLE notes (id int PRIMARY KEY); GRANT SELECT ON notes TO account_service")
+  ]
 
   init(cluster: TestCluster, database: String? = nil) async throws {
     self.cluster = cluster

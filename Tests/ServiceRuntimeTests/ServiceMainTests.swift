@@ -36,7 +36,9 @@ struct ServiceMainTests {
   @Test("serve --help shows every flag and the service's settings")
   func serveHelp() async {
     #expect(await run("serve", "--help") == 0)
-    for key in ConfigurationKey.allCases where key != .migrateIdentityDirectory { #expect(output.standard.contains("--" + key.flag), "\(key)") }
+    for key in ConfigurationKey.allCases where key != .migrateIdentityDirectory {
+      #expect(output.standard.contains("--" + key.flag), "\(key)")
+    }
     #expect(output.standard.contains("batch.limit=100  Postings in one batch."))
   }
 

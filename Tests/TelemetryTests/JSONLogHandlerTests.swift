@@ -89,7 +89,9 @@ struct JSONLogHandlerTests {
 
   @Test("A sentence of a library is no event name: it goes under detail")
   func sentences() throws {
-    for (index, sentence) in ["Server started and listening on 127.0.0.1:1", "shutdown", "Payment.failed", "a..b", "payment.", ""].enumerated() {
+    for (index, sentence) in ["Server started and listening on 127.0.0.1:1", "shutdown", "Payment.failed", "a..b", "payment.", ""]
+      .enumerated()
+    {
       logger(label: "lib.http").warning(Logger.Message(stringLiteral: sentence))
       let line = try object(index)
       #expect(line["event"] as? String == "log.message")

@@ -232,7 +232,9 @@ struct OTLPExporterTests {
     #expect(try OTLPConfiguration(endpoint: text, service: "s", version: "1").url == url)
   }
 
-  @Test("Anything else is refused in words", arguments: ["", "127.0.0.1:4318", "ftp://x", "http://", "grpc://x:4317", "http://user:pw@host", "http://a b"])
+  @Test(
+    "Anything else is refused in words",
+    arguments: ["", "127.0.0.1:4318", "ftp://x", "http://", "grpc://x:4317", "http://user:pw@host", "http://a b"])
   func badEndpoints(text: String) {
     #expect(throws: OTLPError.badEndpoint(text)) { try OTLPConfiguration(endpoint: text, service: "s", version: "1") }
   }

@@ -8,7 +8,9 @@ import Tracing
 struct PrometheusRegistryTests {
   @Test("Every kind of metric is rendered as OpenMetrics")
   func openMetrics() {
-    let registry = PrometheusRegistry(buckets: ["batch_size": HistogramBuckets([1, 10, 100]), "rpc_duration_seconds": HistogramBuckets([0.1, 1])])
+    let registry = PrometheusRegistry(buckets: [
+      "batch_size": HistogramBuckets([1, 10, 100]), "rpc_duration_seconds": HistogramBuckets([0.1, 1]),
+    ])
     registry.describe("payments", "Payments by outcome.")
     withMetricsFactory(registry) {
       Counter(label: "payments", dimensions: [("outcome", "completed"), ("currency", "GBP")]).increment(by: 3)
@@ -116,7 +118,7 @@ struct PrometheusRegistryTests {
       Counter(label: "x").increment()
       Gauge(label: "x").record(5)
     }
-    #expect(registry.render() .contains("x_total 1\n"))
+    #expect(registry.render().contains("x_total 1\n"))
     #expect(!registry.render().contains("x 5"))
     #expect(registry.render().contains("telemetry_overflow_total 1\n"))
   }

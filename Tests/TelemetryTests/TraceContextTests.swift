@@ -79,7 +79,9 @@ struct TraceContextTests {
     var carrier: [String: String] = [:]
     tracer.withSpan("client", ofKind: .client) { span in
       var context = span.context
-      context.traceContext = context.traceContext.flatMap { TraceContext(traceparent: $0.traceparent, state: TraceState("a=1") ?? TraceState()) }
+      context.traceContext = context.traceContext.flatMap {
+        TraceContext(traceparent: $0.traceparent, state: TraceState("a=1") ?? TraceState())
+      }
       tracer.inject(context, into: &carrier, using: HeaderCarrier())
     }
     #expect(carrier["tracestate"] == "a=1")

@@ -8,7 +8,7 @@ from source import Finding
 
 # Of the toolchain; everything else has to be declared.
 TOOLCHAIN = {
-    "Swift", "Glibc", "Musl", "Darwin", "Dispatch", "Synchronization", "Foundation", "FoundationEssentials", "RegexBuilder",
+    "Swift", "Glibc", "Musl", "Darwin", "Dispatch", "Synchronization", "Foundation", "FoundationEssentials", "FoundationNetworking", "RegexBuilder",
     "_Concurrency", "_StringProcessing", "Builtin",
 }
 # Floor → what its targets may not import, declared or not, and what to do instead.

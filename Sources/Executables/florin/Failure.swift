@@ -43,9 +43,15 @@ struct Failure: Error {
     }
     if failure.message.isEmpty { return failure.code.rawValue }
     if CommandLine.arguments.contains("--json") {
-      let object = Record([("error", .record(Record([
-        ("reason", .text(failure.reason)), ("exit_code", .number(Int64(failure.code.rawValue))), ("message", .text(failure.message)),
-      ])))])
+      let object = Record([
+        (
+          "error",
+          .record(
+            Record([
+              ("reason", .text(failure.reason)), ("exit_code", .number(Int64(failure.code.rawValue))), ("message", .text(failure.message)),
+            ]))
+        )
+      ])
       Console.error(object.json)
     } else {
       Console.error("florin: " + failure.message)
@@ -59,8 +65,12 @@ struct Failure: Error {
     case let error as Failure: self = error
     case let error as RunnerError: self.init(Self.code(of: error), error.message, reason: error.code.rawValue)
     case let error as ComposeError: self.init(.environment, error.description, reason: error.code.rawValue)
-    case let error as AuthorityError: self.init(error.code == .invalidRequest ? .usage : .environment, error.description, reason: error.code.rawValue)
-    case let error as TLSError: self.init(.environment, "the operator's certificate: \(error.message) (florin certs init renews it, florin certs status shows all)", reason: error.reason.label)
+    case let error as AuthorityError:
+      self.init(error.code == .invalidRequest ? .usage : .environment, error.description, reason: error.code.rawValue)
+    case let error as TLSError:
+      self.init(
+        .environment, "the operator's certificate: \(error.message) (florin certs init renews it, florin certs status shows all)",
+        reason: error.reason.label)
     case let error as AmountError: self.init(.usage, error.description, reason: "amount_invalid")
     case let error as RPCError: self.init(error)
     default: return nil
@@ -68,13 +78,14 @@ struct Failure: Error {
   }
 
   private init(_ error: RPCError) {
-    let code: Code = switch error.code {
-    case .invalidArgument, .outOfRange: .usage
-    case .unavailable, .deadlineExceeded, .cancelled, .resourceExhausted: .unavailable
-    case .unauthenticated, .permissionDenied: .environment
-    case .ok, .unknown, .internal, .dataLoss, .unimplemented: .bug
-    case .notFound, .alreadyExists, .failedPrecondition, .aborted: .declined
-    }
+    let code: Code =
+      switch error.code {
+      case .invalidArgument, .outOfRange: .usage
+      case .unavailable, .deadlineExceeded, .cancelled, .resourceExhausted: .unavailable
+      case .unauthenticated, .permissionDenied: .environment
+      case .ok, .unknown, .internal, .dataLoss, .unimplemented: .bug
+      case .notFound, .alreadyExists, .failedPrecondition, .aborted: .declined
+      }
     var message = "\(error.message) (\(error.code.name))"
     switch error.code {
     case .unavailable: message += "\nIs the mesh up? See florin ps and florin logs."

@@ -33,9 +33,11 @@ struct Florin: AsyncParsableCommand {
       CommandGroup(
         name: "Running",
         subcommands: [Up.self, Down.self, Ps.self, Logs.self, Start.self, Stop.self, Restart.self, Kill.self, Certs.self]),
-      CommandGroup(name: "Accounts and money", subcommands: [AccountCommand.self, Fund.self, Pay.self, Balance.self, StatementCommand.self]),
       CommandGroup(
-        name: "Answers", subcommands: [PaymentsCommand.self, PaymentCommand.self, Notifications.self, TraceCommand.self, VerifyCommand.self]),
+        name: "Accounts and money", subcommands: [AccountCommand.self, Fund.self, Pay.self, Balance.self, StatementCommand.self]),
+      CommandGroup(
+        name: "Answers",
+        subcommands: [PaymentsCommand.self, PaymentCommand.self, Notifications.self, TraceCommand.self, VerifyCommand.self]),
       CommandGroup(name: "Internal", subcommands: [Supervise.self, Guard.self, ClusterCommand.self]),
     ])
 

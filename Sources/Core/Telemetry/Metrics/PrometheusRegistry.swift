@@ -37,8 +37,13 @@ public final class PrometheusRegistry: MetricsFactory {
     mostSeries = seriesPerFamily
   }
 
-  /// Says in one sentence what a metric means. `name` is the label that it is used with.
-  public func describe(_ name: String, _ help: String) { state.withLock { $0.help[MetricName.metric(name)] = help } }
+  /// Says in one sentence what a metric means. `name` is the label that it is used with; `_total` and `_seconds` may be left out.
+  public func describe(_ name: String, _ help: String) { state.withLock { $0.help[Self.base(MetricName.metric(name))] = help } }
+
+  private static func base(_ name: String) -> String {
+    for suffix in ["_total", "_seconds"] where name.hasSuffix(suffix) { return String(name.dropLast(suffix.count)) }
+    return name
+  }
 
   /// Is called before each rendering, to bring gauges up to date that would be costly to keep current.
   public func addCollector(_ collect: @escaping @Sendable () -> Void) { state.withLock { $0.collectors.append(collect) } }
@@ -66,21 +71,20 @@ public final class PrometheusRegistry: MetricsFactory {
 
   public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
     let name = MetricName.metric(label)
-    guard aggregate else { return series(name, .gauge, unit: nil, described: name, dimensions) { GaugeSeries() } }
+    guard aggregate else { return series(name, .gauge, unit: nil, dimensions) { GaugeSeries() } }
     let buckets = buckets[name] ?? .counts
-    return series(name, .histogram, unit: nil, described: name, dimensions) { HistogramSeries(buckets: buckets) }
+    return series(name, .histogram, unit: nil, dimensions) { HistogramSeries(buckets: buckets) }
   }
 
   public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
     let name = MetricName.metric(label)
-    return series(name, .gauge, unit: nil, described: name, dimensions) { GaugeSeries() }
+    return series(name, .gauge, unit: nil, dimensions) { GaugeSeries() }
   }
 
   public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
-    let base = MetricName.metric(label)
-    let name = base.hasSuffix("_seconds") ? base : base + "_seconds"
+    let name = Self.base(MetricName.metric(label)) + "_seconds"
     let buckets = buckets[name] ?? .seconds
-    return series(name, .histogram, unit: "seconds", described: base, dimensions) { HistogramSeries(buckets: buckets) }
+    return series(name, .histogram, unit: "seconds", dimensions) { HistogramSeries(buckets: buckets) }
   }
 
   public func destroyCounter(_ handler: any CounterHandler) { remove(handler) }
@@ -91,14 +95,13 @@ public final class PrometheusRegistry: MetricsFactory {
 
   private func counter(_ label: String, _ dimensions: [(String, String)]) -> CounterSeries {
     var name = MetricName.metric(label)
-    let described = name
     // The family's name is without the suffix; each sample has it.
     if name.hasSuffix("_total") { name.removeLast(6) }
-    return series(name, .counter, unit: nil, described: described, dimensions) { CounterSeries() }
+    return series(name, .counter, unit: nil, dimensions) { CounterSeries() }
   }
 
   private func series<Series: MetricSeries>(
-    _ name: String, _ kind: Kind, unit: String?, described: String, _ dimensions: [(String, String)], make: () -> Series
+    _ name: String, _ kind: Kind, unit: String?, _ dimensions: [(String, String)], make: () -> Series
   ) -> Series {
     let labels = SeriesLabels(dimensions)
     return state.withLock { state in
@@ -109,7 +112,7 @@ public final class PrometheusRegistry: MetricsFactory {
         state.overflows += 1
         return make()
       }
-      family.help = state.help[described] ?? state.help[name]
+      family.help = state.help[Self.base(name)]
       var target = labels
       if family.series.count >= mostSeries {
         state.overflows += 1

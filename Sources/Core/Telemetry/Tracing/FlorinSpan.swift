@@ -22,10 +22,12 @@ public final class FlorinSpan: Tracing.Span {
     self.name = Mutex(name)
     // Without a sink nothing will ever be read: such a span is only its context.
     state = Mutex(
-      sink == nil ? nil : FinishedSpan(
-        name: name, kind: kind, context: trace, parentSpanID: parentSpanID, startNanoseconds: startNanoseconds,
-        endNanoseconds: startNanoseconds, attributes: [:], events: [], links: [], status: nil, droppedAttributes: 0,
-        droppedEvents: 0, droppedLinks: 0))
+      sink == nil
+        ? nil
+        : FinishedSpan(
+          name: name, kind: kind, context: trace, parentSpanID: parentSpanID, startNanoseconds: startNanoseconds,
+          endNanoseconds: startNanoseconds, attributes: [:], events: [], links: [], status: nil, droppedAttributes: 0,
+          droppedEvents: 0, droppedLinks: 0))
   }
 
   public var operationName: String {

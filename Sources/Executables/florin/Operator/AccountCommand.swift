@@ -34,7 +34,8 @@ struct AccountOpen: AsyncParsableCommand {
   @OptionGroup var mesh: MeshOptions
   @Option(help: ArgumentHelp("Your own, opaque key: at most 64 of A-Z a-z 0-9 . _ : -", valueName: "text")) var reference: String
   @Option(help: ArgumentHelp("ISO 4217, such as GBP.", valueName: "code")) var currency: String
-  @Option(name: .customLong("idempotency-key"), help: ArgumentHelp("A UUID of version 4; made and shown if there is none.", valueName: "uuid"))
+  @Option(
+    name: .customLong("idempotency-key"), help: ArgumentHelp("A UUID of version 4; made and shown if there is none.", valueName: "uuid"))
   var key: IdempotencyKeyText?
 
   func run() async throws {
@@ -99,7 +100,8 @@ enum Paging {
 struct StatusChange: ParsableArguments {
   @OptionGroup var mesh: MeshOptions
   @Argument(help: "The account.") var account: AccountArgument
-  @Option(help: ArgumentHelp("Why, in a word of your catalogue: a-z and '_', no free text.", valueName: "word")) var reason: String = "operator_request"
+  @Option(help: ArgumentHelp("Why, in a word of your catalogue: a-z and '_', no free text.", valueName: "word")) var reason: String =
+    "operator_request"
 
   var request: AccountAPI.ChangeStatusRequest { AccountAPI.ChangeStatusRequest(accountID: account.name, reason: reason) }
 

@@ -49,7 +49,8 @@ struct StatementCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("From this instant on (UTC, RFC 3339).", valueName: "instant")) var since: InstantArgument?
   @Option(help: ArgumentHelp("Before this instant.", valueName: "instant")) var until: InstantArgument?
   @Option(help: ArgumentHelp("At most this many (1,000).", valueName: "count")) var limit: Int = 100
-  @Option(name: .customLong("after-sequence"), help: ArgumentHelp("Only those after this line of the page before.", valueName: "number")) var after: UInt64 = 0
+  @Option(name: .customLong("after-sequence"), help: ArgumentHelp("Only those after this line of the page before.", valueName: "number"))
+  var after: UInt64 = 0
 
   func validate() throws { try Paging.check(limit) }
 

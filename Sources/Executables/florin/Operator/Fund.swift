@@ -16,7 +16,8 @@ struct Fund: AsyncParsableCommand {
   @OptionGroup var mesh: MeshOptions
   @Option(help: ArgumentHelp("Who gets it.", valueName: "account")) var account: AccountArgument
   @OptionGroup var money: AmountOptions
-  @Option(name: .customLong("transfer-id"), help: ArgumentHelp("A UUID of version 7 or 8; made and shown if there is none.", valueName: "uuid"))
+  @Option(
+    name: .customLong("transfer-id"), help: ArgumentHelp("A UUID of version 7 or 8; made and shown if there is none.", valueName: "uuid"))
   var transferID: UUIDArgument?
 
   func run() async throws {

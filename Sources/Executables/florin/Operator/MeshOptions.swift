@@ -16,7 +16,9 @@ struct MeshOptions: ParsableArguments {
 
   func validate() throws {
     guard (1...3600).contains(timeout) else { throw ValidationError("--timeout must be from 1 to 3600 seconds") }
-    let isWord = operatorName.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || [0x2d, 0x2e, 0x5f].contains($0) }
+    let isWord = operatorName.utf8.allSatisfy {
+      (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || [0x2d, 0x2e, 0x5f].contains($0)
+    }
     guard isWord, !operatorName.isEmpty, !operatorName.hasPrefix(".") else {
       throw ValidationError("--as must be the name of an operator (letters, digits, '-', '.', '_'), not '\(operatorName)'")
     }

@@ -5,7 +5,6 @@ import Logging
 import MeshClient
 import MeshProtocol
 import MeshTLS
-import NIOPosix
 
 /// The services of the running mesh, as one operator reaches them.
 final class MeshSession {
@@ -13,7 +12,6 @@ final class MeshSession {
   let directory: StateDirectory
   private let tls: TLSContext
   private let timeout: Duration
-  private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
   private var channels: [String: MeshChannel] = [:]
 
   private init(status: SupervisorStatus, directory: StateDirectory, tls: TLSContext, timeout: Duration) {
@@ -49,8 +47,6 @@ final class MeshSession {
 
   func close() async {
     for channel in channels.values { await channel.shutDown() }
-    // Nothing is left to be lost: the calls have ended.
-    try? await group.shutdownGracefully()
   }
 
   private func channel(_ name: String) throws -> MeshChannel {
@@ -63,7 +59,7 @@ final class MeshSession {
     var configuration = MeshChannelConfiguration(
       targets: [MeshAddress(host: "127.0.0.1", port: port)],
       expectedPeer: SPIFFEID(trustDomain: status.trustDomain, path: service.identity ?? name), tls: tls, logger: logger,
-      eventLoopGroup: group, build: "florin \(Florin.version)")
+      build: "florin \(Florin.version)")
     configuration.drainLimit = .milliseconds(200)
     let channel = MeshChannel(configuration: configuration)
     channels[name] = channel

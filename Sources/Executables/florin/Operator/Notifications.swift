@@ -76,7 +76,8 @@ struct NotificationsSuppress: AsyncParsableCommand {
 /// `florin notifications unsuppress`.
 struct NotificationsUnsuppress: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "unsuppress", abstract: "Write to an account again.", discussion: "Example\n  florin notifications unsuppress ACC7Q2M0X4T9KDV")
+    commandName: "unsuppress", abstract: "Write to an account again.",
+    discussion: "Example\n  florin notifications unsuppress ACC7Q2M0X4T9KDV")
 
   @OptionGroup var options: SuppressionOptions
 

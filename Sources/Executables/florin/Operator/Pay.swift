@@ -26,7 +26,8 @@ struct Pay: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Who pays.", valueName: "account")) var from: AccountArgument
   @Option(help: ArgumentHelp("Who gets it.", valueName: "account")) var to: AccountArgument
   @OptionGroup var money: AmountOptions
-  @Option(name: .customLong("idempotency-key"), help: ArgumentHelp("A UUID of version 4; made and shown if there is none.", valueName: "uuid"))
+  @Option(
+    name: .customLong("idempotency-key"), help: ArgumentHelp("A UUID of version 4; made and shown if there is none.", valueName: "uuid"))
   var key: IdempotencyKeyText?
 
   func run() async throws {
@@ -42,7 +43,8 @@ struct Pay: AsyncParsableCommand {
       }
     } catch let error as RPCError where error.executed != .no {
       // What became of it is not known here: the key is what finds out.
-      Console.error("florin: the key of this payment is \(key.text): pay again with --idempotency-key \(key.text) to learn what became of it")
+      Console.error(
+        "florin: the key of this payment is \(key.text): pay again with --idempotency-key \(key.text) to learn what became of it")
       throw error
     }
     var record = PaymentsCommand.record(reply.message)

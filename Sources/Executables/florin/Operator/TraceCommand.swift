@@ -31,7 +31,8 @@ struct TraceCommand: AsyncParsableCommand {
     let id = payment.text
     let answers = try await mesh.withMesh { session in
       let (payments, ledger, accounts, notifications) = (
-        try session.payments, try session.ledger, try session.accounts, try session.notifications)
+        try session.payments, try session.ledger, try session.accounts, try session.notifications
+      )
       let options = session.call()
       async let first = Self.ask("payment") { () async throws(RPCError) in
         let answer = try await payments.trace(PaymentAPI.TraceRequest(paymentID: id), options: options)
@@ -71,7 +72,9 @@ struct TraceCommand: AsyncParsableCommand {
     let lines = answers.flatMap(\.lines).enumerated()
       .sorted { ($0.element.atUnixMicroseconds, $0.offset) < ($1.element.atUnixMicroseconds, $1.offset) }.map(\.element)
     let gaps = answers.compactMap { answer in
-      answer.failure.map { Record([("service", .text(answer.service)), ("reason", .text($0.code.name.lowercased())), ("detail", .text($0.message))]) }
+      answer.failure.map {
+        Record([("service", .text(answer.service)), ("reason", .text($0.code.name.lowercased())), ("detail", .text($0.message))])
+      }
     }
     let payment = answers.compactMap(\.payment).first
     if mesh.json {
@@ -85,13 +88,17 @@ struct TraceCommand: AsyncParsableCommand {
     if let payment { Console.print(PaymentsCommand.record(payment).lines + "\n") }
     let start = lines.first?.atUnixMicroseconds ?? 0
     let widths = (
-      service: lines.map(\.service.count).max() ?? 0, event: lines.map(\.event.count).max() ?? 0)
+      service: lines.map(\.service.count).max() ?? 0, event: lines.map(\.event.count).max() ?? 0
+    )
     for line in lines {
       let service = line.service.padded(to: widths.service), event = line.event.padded(to: widths.event)
-      Console.print("\(Self.time(line.atUnixMicroseconds, since: start))  \(service)  \(event)  \(line.summary)  [\(line.table) \(line.row)]")
+      Console.print(
+        "\(Self.time(line.atUnixMicroseconds, since: start))  \(service)  \(event)  \(line.summary)  [\(line.table) \(line.row)]")
     }
     for answer in answers {
-      if let failure = answer.failure { Console.print("GAP  \(answer.service) could not be asked: \(failure.message) (\(failure.code.name))") }
+      if let failure = answer.failure {
+        Console.print("GAP  \(answer.service) could not be asked: \(failure.message) (\(failure.code.name))")
+      }
     }
   }
 

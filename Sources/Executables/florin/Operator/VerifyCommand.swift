@@ -22,7 +22,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
   @OptionGroup var project: ProjectOptions
 
-  @Option(name: .customLong("unfinished-limit"), help: ArgumentHelp("A payment that takes longer than this to come to an end is a violation.", valueName: "seconds"))
+  @Option(
+    name: .customLong("unfinished-limit"),
+    help: ArgumentHelp("A payment that takes longer than this to come to an end is a violation.", valueName: "seconds"))
   var unfinishedLimit: Int64 = 900
 
   @Flag(name: .long, help: "For machines.")
@@ -51,12 +53,14 @@ struct VerifyCommand: AsyncParsableCommand {
     do {
       report = try await Verification(targets, unfinishedLimitSeconds: unfinishedLimit, logger: logger).run()
     } catch let error as PostgresError {
-      let code: Failure.Code = switch error.code {
-      case .unreachable, .connectionLost, .timedOut, .cancelled, .poolExhausted, .poolClosed: .unavailable
-      case .refused: .environment
-      default: .bug
-      }
-      throw Failure(code, "a database cannot be read: \(error.message). See florin ps and florin logs postgres", reason: "database_unreadable")
+      let code: Failure.Code =
+        switch error.code {
+        case .unreachable, .connectionLost, .timedOut, .cancelled, .poolExhausted, .poolClosed: .unavailable
+        case .refused: .environment
+        default: .bug
+        }
+      throw Failure(
+        code, "a database cannot be read: \(error.message). See florin ps and florin logs postgres", reason: "database_unreadable")
     }
     show(report)
     guard report.passed else { throw Failure.silent(.declined) }
@@ -65,11 +69,12 @@ struct VerifyCommand: AsyncParsableCommand {
   private func show(_ report: VerificationReport) {
     guard !json else { return Console.print(Self.record(report).json) }
     for invariant in report.invariants {
-      let mark = switch invariant.outcome {
-      case .passed: "✓"
-      case .failed: "✗"
-      case .skipped: "–"
-      }
+      let mark =
+        switch invariant.outcome {
+        case .passed: "✓"
+        case .failed: "✗"
+        case .skipped: "–"
+        }
       Console.print("\(mark) \(invariant.name): \(invariant.statement) (\(invariant.checked) checked)")
       if let violation = invariant.firstViolation {
         Console.print("    \(invariant.violations) violated; the first: \(violation)")
@@ -88,7 +93,8 @@ struct VerifyCommand: AsyncParsableCommand {
         (
           "first_violation",
           invariant.firstViolation.map {
-            .record(Record([("service", .text($0.service)), ("table", .text($0.table)), ("row", .text($0.row)), ("problem", .text($0.problem))]))
+            .record(
+              Record([("service", .text($0.service)), ("table", .text($0.table)), ("row", .text($0.row)), ("problem", .text($0.problem))]))
           } ?? .null
         ), ("note", invariant.note.map { .text($0) } ?? .null),
       ])

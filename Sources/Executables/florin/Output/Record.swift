@@ -94,7 +94,8 @@ struct Record {
     return ([heads] + rows).map { row in
       var line = ""
       for index in columns.indices {
-        let cell = right.contains(columns[index])
+        let cell =
+          right.contains(columns[index])
           ? String(repeating: " ", count: widths[index] - row[index].count) + row[index]
           : pad(row[index], index == columns.count - 1 ? 0 : widths[index])
         line += (index == 0 ? "" : "  ") + cell

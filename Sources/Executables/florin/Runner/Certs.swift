@@ -12,16 +12,20 @@ struct Certs: ParsableCommand {
 
 /// Where an authority is.
 struct AuthorityOptions: ParsableArguments {
-  @Option(name: .customLong("certs-dir"), help: ArgumentHelp("The authority's directory (default: certs/dev in the project).", valueName: "dir"))
+  @Option(
+    name: .customLong("certs-dir"), help: ArgumentHelp("The authority's directory (default: certs/dev in the project).", valueName: "dir"))
   var directory: String?
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The compose file (default: deploy/compose.yaml or compose.yaml, here or above).", valueName: "file"))
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The compose file (default: deploy/compose.yaml or compose.yaml, here or above).", valueName: "file"))
   var file: String?
 
   func resolve() throws -> String {
     if let directory { return absolutePath(directory) }
     guard let state = Project.defaultStateDirectory(file: file) else {
-      throw Failure(.environment, "there is no compose file here or above: name the directory with --certs-dir DIR", reason: "project_unknown")
+      throw Failure(
+        .environment, "there is no compose file here or above: name the directory with --certs-dir DIR", reason: "project_unknown")
     }
     return absolutePath(state + "/../certs/dev")
   }
@@ -45,7 +49,8 @@ struct CertsInit: ParsableCommand {
   @Option(name: .customLong("trust-domain"), help: "Of every SPIFFE id.")
   var trustDomain = Authority.defaultTrustDomain
 
-  @Option(name: .customLong("operator"), help: ArgumentHelp("Somebody who works with florin --as NAME. May be repeated.", valueName: "name"))
+  @Option(
+    name: .customLong("operator"), help: ArgumentHelp("Somebody who works with florin --as NAME. May be repeated.", valueName: "name"))
   var operators: [String] = []
 
   @Option(name: .customLong("leaf-hours"), help: ArgumentHelp("The life of a new leaf.", valueName: "hours"))
@@ -70,7 +75,9 @@ struct CertsInit: ParsableCommand {
     }
     Console.print(
       json
-        ? Record([("trust_domain", .text(trustDomain)), ("directory", .text(report.authority.directory)), ("certificates", .records(records))]).json
+        ? Record([
+          ("trust_domain", .text(trustDomain)), ("directory", .text(report.authority.directory)), ("certificates", .records(records)),
+        ]).json
         : Record.table(records, columns: ["name", "action", "not_after", "directory"]))
   }
 }
@@ -97,7 +104,9 @@ struct CertsStatus: ParsableCommand {
       ])
     }
     Console.print(
-      json ? Record([("certificates", .records(records))]).json : Record.table(records, columns: ["name", "kind", "not_after", "uris", "problem"]))
+      json
+        ? Record([("certificates", .records(records))]).json
+        : Record.table(records, columns: ["name", "kind", "not_after", "uris", "problem"]))
     guard let bad = all.first(where: { $0.problem != nil }) else { return }
     throw Failure(.environment, "\(bad.name): \(bad.problem ?? ""): florin certs init makes it again", reason: "certificate_unsound")
   }

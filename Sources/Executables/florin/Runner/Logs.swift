@@ -15,10 +15,13 @@ struct Logs: ParsableCommand {
       """)
 
   // Not `ProjectOptions`: here -f means --follow, as everywhere.
-  @Option(name: .long, help: ArgumentHelp("The compose file (default: deploy/compose.yaml or compose.yaml, here or above).", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("The compose file (default: deploy/compose.yaml or compose.yaml, here or above).", valueName: "file"))
   var file: String?
 
-  @Option(name: .customLong("state-dir"), help: ArgumentHelp("Where state, data and logs are (default: .florin in the project).", valueName: "dir"))
+  @Option(
+    name: .customLong("state-dir"),
+    help: ArgumentHelp("Where state, data and logs are (default: .florin in the project).", valueName: "dir"))
   var stateDirectory: String?
 
   @Argument(help: "Services; none: all.")
@@ -34,14 +37,17 @@ struct Logs: ParsableCommand {
   var isBare = false
 
   func validate() throws {
-    guard tail == "all" || Int(tail).map({ $0 >= 0 }) == true else { throw ValidationError("--tail must be a number or all, not '\(tail)'") }
+    guard tail == "all" || Int(tail).map({ $0 >= 0 }) == true else {
+      throw ValidationError("--tail must be a number or all, not '\(tail)'")
+    }
   }
 
   func run() throws {
     let directory = try ProjectOptions.directory(file: file, stateDirectory: stateDirectory)
     let known = try knownServices(directory)
     for name in services where !known.contains(name) && name != "supervisor" {
-      throw Failure(.usage, "there is no log of '\(name)': there are \(known.joined(separator: ", ")) and supervisor", reason: "service_unknown")
+      throw Failure(
+        .usage, "there is no log of '\(name)': there are \(known.joined(separator: ", ")) and supervisor", reason: "service_unknown")
     }
     let shown = services.isEmpty ? known : services
     var reader = LogReader(directory, services: shown)
@@ -57,7 +63,8 @@ struct Logs: ParsableCommand {
 
   private func knownServices(_ directory: StateDirectory) throws -> [String] {
     guard let status = SupervisorStatus.read(directory) else {
-      throw Failure(.unavailable, "nothing has run in '\(directory.path)': start it with florin up, or name another --state-dir", reason: "never_run")
+      throw Failure(
+        .unavailable, "nothing has run in '\(directory.path)': start it with florin up, or name another --state-dir", reason: "never_run")
     }
     return status.services.map(\.name)
   }

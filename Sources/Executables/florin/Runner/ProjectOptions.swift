@@ -4,10 +4,14 @@ import Foundation
 
 /// Which project a command means.
 struct ProjectOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: ArgumentHelp("The compose file (default: deploy/compose.yaml or compose.yaml, here or above).", valueName: "file"))
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp("The compose file (default: deploy/compose.yaml or compose.yaml, here or above).", valueName: "file"))
   var file: String?
 
-  @Option(name: .customLong("state-dir"), help: ArgumentHelp("Where state, data and logs are (default: .florin in the project).", valueName: "dir"))
+  @Option(
+    name: .customLong("state-dir"),
+    help: ArgumentHelp("Where state, data and logs are (default: .florin in the project).", valueName: "dir"))
   var stateDirectory: String?
 
   /// For commands that need no compose file, only what runs.
@@ -29,7 +33,8 @@ struct ProjectOptions: ParsableArguments {
 struct ComposeOptions: ParsableArguments {
   @OptionGroup var project: ProjectOptions
 
-  @Option(name: .customLong("certs-dir"), help: ArgumentHelp("The authority's directory (default: certs/dev in the project).", valueName: "dir"))
+  @Option(
+    name: .customLong("certs-dir"), help: ArgumentHelp("The authority's directory (default: certs/dev in the project).", valueName: "dir"))
   var certificatesDirectory: String?
 
   @Option(name: .customLong("profile"), help: ArgumentHelp("Take services of this profile, too. May be repeated.", valueName: "name"))

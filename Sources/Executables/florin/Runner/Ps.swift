@@ -32,7 +32,8 @@ struct Ps: ParsableCommand {
     } else {
       Console.print(
         Record.table(
-          records, columns: ["service", "state", "health", "pid", "addresses", "restarts", "uptime", "detail"], right: ["pid", "restarts", "uptime"]))
+          records, columns: ["service", "state", "health", "pid", "addresses", "restarts", "uptime", "detail"],
+          right: ["pid", "restarts", "uptime"]))
     }
   }
 

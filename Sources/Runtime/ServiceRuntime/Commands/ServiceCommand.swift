@@ -85,9 +85,11 @@ struct ServiceOptions: ParsableArguments {
   var otlpEndpoint: String?
   @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"), transform: level)
   var logLevel: String?
-  @Option(help: ArgumentHelp("How many of a million new traces are recorded.", valueName: "count"), transform: { try whole($0, 0...1_000_000) })
+  @Option(
+    help: ArgumentHelp("How many of a million new traces are recorded.", valueName: "count"), transform: { try whole($0, 0...1_000_000) })
   var traceSamplePartsPerMillion: Int?
-  @Option(help: ArgumentHelp("End when this descriptor reaches its end.", valueName: "descriptor"), transform: { try whole($0, 0...1_000_000) })
+  @Option(
+    help: ArgumentHelp("End when this descriptor reaches its end.", valueName: "descriptor"), transform: { try whole($0, 0...1_000_000) })
   var lifelineFd: Int?
   @Option(name: .customLong("set"), help: ArgumentHelp("A setting of this service alone.", valueName: "key=value"), transform: assignment)
   var settings: [Assignment] = []

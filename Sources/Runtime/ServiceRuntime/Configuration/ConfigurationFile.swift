@@ -77,10 +77,14 @@ struct ConfigurationFile {
       let lower = key.lowercased()
       if ["password", "passwd", "secret", "token", "credential", "private", "apikey", "api_key"].contains(where: lower.contains) {
         throw ServiceFailure(
-          .configuration, "\(path): '\(key)' looks like a secret, and secrets never stand in configuration; log-in is by the certificate in identity.directory")
+          .configuration,
+          "\(path): '\(key)' looks like a secret, and secrets never stand in configuration; log-in is by the certificate in identity.directory"
+        )
       }
       let nearest = known.map { (distance: Self.distance(key, $0), key: $0) }.min { $0.distance < $1.distance }
-      let hint = nearest.flatMap { $0.distance <= max(2, key.count / 4) ? "; did you mean '\($0.key)'?" : nil } ?? "; known are " + known.joined(separator: ", ")
+      let hint =
+        nearest.flatMap { $0.distance <= max(2, key.count / 4) ? "; did you mean '\($0.key)'?" : nil } ?? "; known are "
+        + known.joined(separator: ", ")
       throw ServiceFailure(.configuration, "\(path): unknown key '\(key)'\(hint)")
     }
   }

@@ -108,7 +108,9 @@ struct ConfigurationLoader {
   private func check(_ configuration: ServiceConfiguration) throws(ServiceFailure) {
     guard configuration.opsListen.isLoopback else {
       throw ServiceFailure(
-        .configuration, "ops.listen is \(configuration.opsListen), but health and metrics are plain HTTP: they are bound to loopback only (127.0.0.1 or [::1])")
+        .configuration,
+        "ops.listen is \(configuration.opsListen), but health and metrics are plain HTTP: they are bound to loopback only (127.0.0.1 or [::1])"
+      )
     }
     guard configuration.listen.port == 0 || configuration.listen != configuration.opsListen else {
       throw ServiceFailure(.configuration, "listen and ops.listen are both \(configuration.listen): give each its own port")

@@ -1,5 +1,6 @@
 internal import Hummingbird
 internal import Logging
+internal import Metrics
 internal import Money
 internal import NIOCore
 internal import ServiceLifecycle
@@ -45,8 +46,10 @@ struct OpsServer: Service {
 
   private func readyz() async -> Response {
     let report = await readiness.report()
+    Gauge(label: "service_ready", dimensions: [], factory: registry).record(report.isReady ? 1 : 0)
     let checks = report.lines.map { line in
-      #"{"name":\#(JSONText.quoted(line.name)),"ready":\#(line.reason == nil)"# + (line.reason.map { #","reason":"# + JSONText.quoted($0) } ?? "") + "}"
+      #"{"name":\#(JSONText.quoted(line.name)),"ready":\#(line.reason == nil)"#
+        + (line.reason.map { #","reason":"# + JSONText.quoted($0) } ?? "") + "}"
     }
     let status = report.isReady ? "ready" : "not_ready"
     return Self.json(

@@ -87,7 +87,8 @@ struct DatabaseGate {
       }
       guard migration.checksum == row.checksum else {
         return .refused(
-          "migration \(row.version) (\(row.name)) in the database is not the one of this program: it was edited after it had been applied; restore its text")
+          "migration \(row.version) (\(row.name)) in the database is not the one of this program: it was edited after it had been applied; restore its text"
+        )
       }
     }
     let versions = Set(applied.map(\.version))

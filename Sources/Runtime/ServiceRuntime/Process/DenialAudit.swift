@@ -13,7 +13,7 @@ struct DenialAudit {
 
   func record(_ call: DeniedCall) async {
     let record = AuditRecord(
-      actor: call.peer.path, action: "rpc.denied", subject: call.method, outcome: "denied", detail: ["trust_domain": call.peer.trustDomain],
+      actor: "/" + call.peer.path, action: "rpc.denied", subject: call.method, outcome: "denied", detail: ["trust_domain": call.peer.trustDomain],
       traceID: TraceIdentity.current?.traceID)
     do {
       try await Deadline.$current.withValue(.now + .seconds(4)) {

@@ -64,7 +64,8 @@ struct ServiceProcess {
       name: name, configuration: configuration, pool: pool, logger: logger, clock: SystemWallClock(), supervisor: supervisor,
       channels: { peer in
         guard let channel = channels[peer] else {
-          throw ServiceFailure(.configuration, "\(name) needs the service '\(peer)': set peers.\(peer) (or --peers-\(peer)) to its host:port")
+          throw ServiceFailure(
+            .configuration, "\(name) needs the service '\(peer)': set peers.\(peer) (or --peers-\(peer)) to its host:port")
         }
         return channel
       })
@@ -135,6 +136,7 @@ struct ServiceProcess {
 /// All methods of the house, by path: the policy may speak of no others.
 private enum KnownMethods {
   static let all: [String] =
-    (AccountAPI.AccountsMethods.all + LedgerAPI.LedgerMethods.all + PaymentAPI.PaymentsMethods.all + NotificationAPI.NotificationsMethods.all)
+    (AccountAPI.AccountsMethods.all + LedgerAPI.LedgerMethods.all + PaymentAPI.PaymentsMethods.all
+    + NotificationAPI.NotificationsMethods.all)
     .map(\.path)
 }

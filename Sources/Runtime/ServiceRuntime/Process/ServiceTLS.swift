@@ -21,7 +21,8 @@ struct ServiceTLS: Sendable {
     self.server = { identity.current.server ?? server }
     guard id.path == service else {
       throw ServiceFailure(
-        .configuration, "the identity in \(identity.files.directory) is \(id), not that of '\(service)': set identity.directory to the service's own")
+        .configuration,
+        "the identity in \(identity.files.directory) is \(id), not that of '\(service)': set identity.directory to the service's own")
     }
   }
 }

@@ -47,11 +47,13 @@ struct Workload: Service {
       await denials.record(call)
     }
     let months = MonthKeeper(pool: environment.pool, logger: logger)
-    let services: [any Service] = [months] + parts.background + [Announcement(workload: self, server: server, parts: parts), server]
+    let services: [any Service] =
+      [months] + parts.background.map { Lasting(service: $0, owner: definition.name) } + [
+        Announcement(workload: self, server: server, parts: parts), server,
+      ]
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: services.map { service in
-          // Background work that ends by itself is work that is missing from then on.
           ServiceGroupConfiguration.ServiceConfiguration(
             service: service, successTerminationBehavior: .cancelGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
         }, logger: quiet))
@@ -78,6 +80,19 @@ struct Workload: Service {
   private func bindingDeadline(_ method: RPCMethod) -> RPCMethod {
     RPCMethod(method.descriptor) { request, context in
       try await Deadline.$current.withValue(context.deadline) { try await method.handle(request, context) }
+    }
+  }
+
+  /// Background work that ends by itself is work that is missing from then on: the process ends with it, and is restarted.
+  private struct Lasting: Service {
+    let service: any Service
+    let owner: String
+
+    func run() async throws {
+      try await service.run()
+      guard Task.isShuttingDownGracefully || Task.isCancelled else {
+        throw ServiceFailure(.internalBug, "background work of \(owner) ended without having been asked to: \(type(of: service))")
+      }
     }
   }
 

@@ -79,7 +79,8 @@ struct RequestParser: Sendable {
       let date = CivilDate(daysSinceEpoch: Int64(body.valueDate))
       // One day of grace for time zones east of UTC.
       guard body.valueDate > 0, date.daysSinceEpoch <= now.daysSinceEpoch + 1 else {
-        throw Self.refusal("\(field).value_date is \(body.valueDate) days since 1970-01-01 (\(date)): it may not lie in the future or before 1970")
+        throw Self.refusal(
+          "\(field).value_date is \(body.valueDate) days since 1970-01-01 (\(date)): it may not lie in the future or before 1970")
       }
       valueDate = date
     }
@@ -103,7 +104,8 @@ struct RequestParser: Sendable {
 
   private func transferID(_ text: String, field: String) throws(RPCError) -> TransferID {
     guard let id = TransferID(try Self.uuid(text, field: field)) else {
-      throw Self.refusal("\(field) \(text) is not time-ordered: send a UUID of version 7 or 8, whose first 48 bits are milliseconds since 1970")
+      throw Self.refusal(
+        "\(field) \(text) is not time-ordered: send a UUID of version 7 or 8, whose first 48 bits are milliseconds since 1970")
     }
     return id
   }
@@ -153,7 +155,9 @@ struct RequestParser: Sendable {
   static func uuid(_ text: String, field: String) throws(RPCError) -> UUID128 {
     guard let uuid = UUID128(text) else {
       throw refusal(
-        text.isEmpty ? "\(field) is missing: send a UUID" : "\(field) is not a UUID in its 36-character form, such as 01a2053c-6610-7000-8000-000000000001")
+        text.isEmpty
+          ? "\(field) is missing: send a UUID"
+          : "\(field) is not a UUID in its 36-character form, such as 01a2053c-6610-7000-8000-000000000001")
     }
     return uuid
   }

@@ -1,7 +1,7 @@
 internal import Migrations
 
 extension LedgerMigrations {
-  /// The final tables of design "The ledger", items 3 to 7.
+  /// The tables of docs/ledger.md.
   ///
   /// - `batches` is the fence: each row points at (number, hash) of the one before, so a batch commits only on top of the very
   ///   history that it was computed from. A writer that was deposed without knowing it cannot commit.

@@ -212,7 +212,7 @@ package actor Sequencer: Service {
               retryAfter: .seconds(1)))
         }
         if isOver { return false }
-        try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
+        try? await Task.sleep(for: pause * Int.random(in: 50...150) / 100)
         pause = min(pause * 2, configuration.backoff.upperBound)
       }
     }

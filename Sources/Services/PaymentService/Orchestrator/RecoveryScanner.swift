@@ -23,7 +23,7 @@ final class RecoveryScanner: Service {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled {
         await self.scan()
-        do { try await Task.sleep(for: self.interval * Double.random(in: 0.8...1.2)) } catch { return }
+        do { try await Task.sleep(for: self.interval * Int.random(in: 80...120) / 100) } catch { return }
       }
     }
   }

@@ -79,7 +79,8 @@ public enum ProjectLifecycle {
       guard let status = try client.status(), status.phase == .running else {
         throw RunnerError(.failed, "the supervisor has gone: see \(client.directory.supervisorLog)")
       }
-      for service in status.services where shown.updateValue(service.state + service.health, forKey: service.name) != service.state + service.health {
+      for service in status.services
+      where shown.updateValue(service.state + service.health, forKey: service.name) != service.state + service.health {
         onChange(service)
       }
       if let failed = status.services.first(where: hasFailed) { throw failure(failed, client.directory) }
@@ -91,7 +92,8 @@ public enum ProjectLifecycle {
         }
         throw RunnerError(
           .failed,
-          "not all services were up within \(timeout.components.seconds) s: \(missing.joined(separator: ", ")); see florin logs, or wait longer with --wait-timeout")
+          "not all services were up within \(timeout.components.seconds) s: \(missing.joined(separator: ", ")); see florin logs, or wait longer with --wait-timeout"
+        )
       }
       usleep(50_000)
     }
@@ -205,7 +207,8 @@ public enum ProjectLifecycle {
         // Two that are started at once: the other one has the lock, and will do.
         if ExitStatus(waitStatus: status) == .exited(3), try answers(client, within: .seconds(10)) { return }
         let reason = LogFile.tail(directory.supervisorLog, after: offset, limit: 2000)
-        throw RunnerError(.failed, "the supervisor did not start (\(ExitStatus(waitStatus: status)))" + (reason.isEmpty ? "" : ": " + reason))
+        throw RunnerError(
+          .failed, "the supervisor did not start (\(ExitStatus(waitStatus: status)))" + (reason.isEmpty ? "" : ": " + reason))
       }
       if try client.status()?.supervisor.pid == waiting.identity.pid { return }
       usleep(10_000)

@@ -94,7 +94,8 @@ struct ComposeParser {
     if let node = map.take("stop_signal") {
       let text = try reader.text(node, path + ".stop_signal")
       guard let signal = Signal(text) else {
-        throw ComposeError(.invalidValue, at: reader.position(of: node), "\(path).stop_signal: '\(text)' is no signal; write SIGTERM, SIGINT, …")
+        throw ComposeError(
+          .invalidValue, at: reader.position(of: node), "\(path).stop_signal: '\(text)' is no signal; write SIGTERM, SIGINT, …")
       }
       service.stopSignal = signal.number
     }
@@ -151,7 +152,9 @@ struct ComposeParser {
       references.append((service, name, position, "depends_on"))
       var map = try reader.mapping(node, "\(path).\(name)")
       guard let conditionNode = map.take("condition") else {
-        throw ComposeError(.missingKey, at: position, "\(path).\(name) needs a 'condition': service_started, service_healthy or service_completed_successfully")
+        throw ComposeError(
+          .missingKey, at: position,
+          "\(path).\(name) needs a 'condition': service_started, service_healthy or service_completed_successfully")
       }
       let text = try reader.text(conditionNode, "\(path).\(name).condition")
       guard let condition = Dependency.Condition(rawValue: text) else {
@@ -208,7 +211,8 @@ struct ComposeParser {
       if let word = Self.secretWord(in: name) {
         throw ComposeError(
           .secretInEnvironment, at: position,
-          "\(path).\(name): '\(word)' sounds like a secret, and secrets do not belong in the environment: Florin's services log in by certificate")
+          "\(path).\(name): '\(word)' sounds like a secret, and secrets do not belong in the environment: Florin's services log in by certificate"
+        )
       }
       // Without a value it is passed through, as the specification has it; unset stays unset.
       if let value = value ?? reader.interpolation.variables[name] { out[name] = value }
@@ -236,7 +240,8 @@ struct ComposeParser {
     }
     let kindText = try reader.text(kindNode, path + ".kind")
     guard let kind = LocalProcess.Kind(rawValue: kindText) else {
-      throw ComposeError(.invalidValue, at: reader.position(of: kindNode), "\(path).kind must be postgres, service or process, not '\(kindText)'")
+      throw ComposeError(
+        .invalidValue, at: reader.position(of: kindNode), "\(path).kind must be postgres, service or process, not '\(kindText)'")
     }
     var local = LocalProcess(kind: kind)
     if kind != .postgres {

@@ -37,7 +37,8 @@ public struct Planner: Sendable {
       port: port("postgres", of: service), databases: project.compose.settings.databases,
       identityDirectory: leaf(service.local.identity ?? service.name), environment: environment(of: service))
     return ServicePlan(
-      name: service.name, kind: .postgres, identity: service.local.identity, dependencies: service.dependencies, preparation: pieces.preparation,
+      name: service.name, kind: .postgres, identity: service.local.identity, dependencies: service.dependencies,
+      preparation: pieces.preparation,
       process: pieces.process, provisioning: pieces.provisioning, probe: try probe(of: service, builtIn: .command(pieces.probe)),
       restart: service.restart, stopSignals: [service.stopSignal ?? SIGINT, SIGQUIT], stopGracePeriod: service.stopGracePeriod,
       ports: service.local.ports)
@@ -75,7 +76,8 @@ public struct Planner: Sendable {
           environment: environment, directory: project.directory.path))
     }
     return ServicePlan(
-      name: service.name, kind: .service, identity: service.local.identity, dependencies: service.dependencies, preparation: migrations.map { [$0] } ?? [],
+      name: service.name, kind: .service, identity: service.local.identity, dependencies: service.dependencies,
+      preparation: migrations.map { [$0] } ?? [],
       process: ProcessPlan(
         executable: executable, arguments: arguments + local.arguments, environment: environment, directory: project.directory.path,
         takesLifeline: true),
@@ -86,7 +88,8 @@ public struct Planner: Sendable {
   private func planProcess(_ service: ComposeService) throws -> ServicePlan {
     guard let executable = locate(service.local.executable) else {
       throw RunnerError(
-        .environment, "\(service.name)'s executable '\(service.local.executable)' is neither a path nor in PATH: install it, or correct x-florin")
+        .environment,
+        "\(service.name)'s executable '\(service.local.executable)' is neither a path nor in PATH: install it, or correct x-florin")
     }
     return ServicePlan(
       name: service.name, kind: .process, dependencies: service.dependencies,

@@ -24,7 +24,8 @@ public struct Project: Sendable {
     guard let shown = file ?? find() else {
       throw ComposeError(
         .fileMissing,
-        "there is no deploy/compose.yaml or compose.yaml here or in a directory above: go to the project's directory, or name the file with -f FILE")
+        "there is no deploy/compose.yaml or compose.yaml here or in a directory above: go to the project's directory, or name the file with -f FILE"
+      )
     }
     let compose = try ComposeFile.load(path: shown, variables: variables, profiles: profiles)
     let path = absolutePath(shown)

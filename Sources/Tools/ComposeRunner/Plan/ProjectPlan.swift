@@ -52,7 +52,8 @@ public struct ServicePlan: Sendable, Hashable, Codable {
   public var ports: [String: Int]
 
   public init(
-    name: String, kind: LocalProcess.Kind = .process, identity: String? = nil, dependencies: [Dependency] = [], preparation: [StepPlan] = [],
+    name: String, kind: LocalProcess.Kind = .process, identity: String? = nil, dependencies: [Dependency] = [],
+    preparation: [StepPlan] = [],
     process: ProcessPlan, provisioning: [StepPlan] = [], probe: ProbePlan? = nil, restart: RestartPolicy = .no,
     stopSignals: [Int32] = [15], stopGracePeriod: Duration = .seconds(10), ports: [String: Int] = [:]
   ) {

@@ -35,7 +35,8 @@ public struct StateDirectory: Sendable, Hashable {
     var status = stat()
     if error == EEXIST {
       guard stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-        throw RunnerError(.environment, "'\(directory)' is in the way: it is not a directory; remove it, or choose another with --state-dir DIR")
+        throw RunnerError(
+          .environment, "'\(directory)' is in the way: it is not a directory; remove it, or choose another with --state-dir DIR")
       }
       return
     }
@@ -49,6 +50,7 @@ public struct StateDirectory: Sendable, Hashable {
   private func notWritable(_ directory: String, _ error: Int32) -> RunnerError {
     RunnerError(
       .environment,
-      "the state directory '\(directory)' cannot be written (\(systemMessage(error))): make it yours, or choose another with --state-dir DIR")
+      "the state directory '\(directory)' cannot be written (\(systemMessage(error))): make it yours, or choose another with --state-dir DIR"
+    )
   }
 }

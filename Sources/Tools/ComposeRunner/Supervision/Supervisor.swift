@@ -59,7 +59,9 @@ public final class Supervisor {
     try directory.create()
     // Whoever only sweeps gives it back soon; another supervisor answers.
     let client = SupervisorClient(directory)
-    guard let lock = try DirectoryLock.acquire(directory, within: .seconds(60), while: { () throws(RunnerError) in try client.status() == nil }) else {
+    guard
+      let lock = try DirectoryLock.acquire(directory, within: .seconds(60), while: { () throws(RunnerError) in try client.status() == nil })
+    else {
       throw RunnerError(.unavailable, "another supervisor runs in '\(directory.path)': use it, or stop it with florin down")
     }
     self.lock = lock
@@ -157,7 +159,8 @@ public final class Supervisor {
     let descriptor = csp_pidfd_open(waiting.identity.pid)
     guard descriptor >= 0 else {
       spawner.abandon(waiting)
-      throw RunnerError(.environment, "this kernel cannot watch processes (pidfd_open: \(systemMessage(errno))): Linux 5.3 or later is needed")
+      throw RunnerError(
+        .environment, "this kernel cannot watch processes (pidfd_open: \(systemMessage(errno))): Linux 5.3 or later is needed")
     }
     children.append(Child(identity: waiting.identity, descriptor: descriptor, role: role))
     saveState()

@@ -196,7 +196,9 @@ struct LedgerReplay: Sendable {
     case .release: hold(row, -(row.amount ?? 0))
     case .tombstone: links.violated("transfers", key, "a tombstone cannot be posted")
     }
-    if !row.kind.movesMoney, !entries.isEmpty { zeroSum.violated("transfers", key, "a \(row.kind.rawValue) has no entries, but there are some") }
+    if !row.kind.movesMoney, !entries.isEmpty {
+      zeroSum.violated("transfers", key, "a \(row.kind.rawValue) has no entries, but there are some")
+    }
     for number in [row.debit, row.credit].compactMap(\.self) { checkAccount(number, row) }
   }
 

@@ -214,7 +214,8 @@ struct LedgerVerification {
 
   private func balances(_ replay: LedgerReplay) async throws -> InvariantTally {
     var tally = InvariantTally(
-      "ledger.balances", "what is answered as the balance of an account (newest checkpoint and tail) is the sum of its entries from the first")
+      "ledger.balances",
+      "what is answered as the balance of an account (newest checkpoint and tail) is the sum of its entries from the first")
     let numbers = replay.accounts.keys.sorted()
     var start = 0
     while start < numbers.count {
@@ -235,7 +236,8 @@ struct LedgerVerification {
             "it is answered as \(answer.0) with \(answer.1) held after \(answer.2) entries; "
               + "the entries say \(account.balance), \(account.held), \(account.sequence)")
         } else if try row.text("status") != account.status.rawValue {
-          tally.violated("accounts", account.row.id, "its status is answered as \(try row.text("status")), its events say \(account.status.rawValue)")
+          tally.violated(
+            "accounts", account.row.id, "its status is answered as \(try row.text("status")), its events say \(account.status.rawValue)")
         }
       }
     }

@@ -4,7 +4,8 @@ extension Verification {
   /// The status of every account, in the account service and in the ledger. Both move: what differs is asked for again, and an
   /// account whose newest event has no result yet is left out.
   func verifyAccounts(_ tallies: inout [InvariantTally]) async throws {
-    var tally = InvariantTally("account.statuses", "every account has the same currency and status in the account service and in the ledger")
+    var tally = InvariantTally(
+      "account.statuses", "every account has the same currency and status in the account service and in the ledger")
     guard let target = targets.account else {
       tally.skip("the account database was not given")
       var audit = Self.auditTally("account")
@@ -54,7 +55,9 @@ extension Verification {
     return try booked.compactMap { row in
       let id = try row.text("account_id")
       guard let state = known[id] else { return (id, "the ledger has it, the account service does not") }
-      if state.currency != (try row.text("currency")) { return (id, "it is in \(state.currency) here, in \(try row.text("currency")) in the ledger") }
+      if state.currency != (try row.text("currency")) {
+        return (id, "it is in \(state.currency) here, in \(try row.text("currency")) in the ledger")
+      }
       let bookedStatus = try row.text("status")
       if state.isPending || state.status == bookedStatus { return nil }
       return (id, "it is \(state.status) here, \(bookedStatus) in the ledger")
