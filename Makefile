@@ -14,7 +14,8 @@ help: ## what there is to make
 demo: ## move 100.00 GBP through four real processes, and prove it (KEEP=1 leaves them running)
 	@JOBS=$(JOBS) KEEP=$(KEEP) scripts/demo.sh
 
-test: setup ## build and run every test, with a real throw-away PostgreSQL (ONLY=LedgerRulesTests runs some)
+test: ## build and run every test, with a real throw-away PostgreSQL (ONLY=LedgerRulesTests runs some)
+	@scripts/setup.sh --protoc
 	@JOBS=$(JOBS) scripts/test.sh $(if $(ONLY),--filter '$(ONLY)')
 
 check: ## everything a machine can say about style and structure

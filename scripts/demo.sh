@@ -198,6 +198,10 @@ refused=$(field payment_id)
 must "state" "$(field state)" "compensated"
 must "reason" "$(field reason)" "recipient_suppressed"
 trace "$refused"
+ask 0 trace "$refused"
+must "steps that were undone" "$(grep -c '"event": "saga.compensation_result"' "$work/answer")" "2"
+must "postings that undo: the payee's hold is released, his credit taken back, the payer's debit given back" \
+  "$(grep -cE '"summary": "(release|reversal) of ' "$work/answer")" "3"
 for account in "$payer" "$payee"; do
   ask 0 statement "$account" --limit 1000
   must "entries of $account for this payment: what was done, and its reversal" \

@@ -2,7 +2,7 @@
 # Installs what building and running Florin needs and is not there: Debian packages, as root or with sudo. Says nothing if
 # nothing is missing. Swift is not installed by this: it says where to get it.
 #   scripts/setup.sh            what building, running and testing needs
-#   scripts/setup.sh --protoc   also what generates code from proto/
+#   scripts/setup.sh --protoc   also what generates code from proto/, which the codec tests do too
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

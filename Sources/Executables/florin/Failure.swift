@@ -94,7 +94,7 @@ struct Failure: Error {
     case .permissionDenied: message += "\nWho may call what stands in deploy/policy.yaml; choose another identity with --as."
     default: break
     }
-    self.init(code, message, reason: error.code.name.lowercased())
+    self.init(code, message, reason: error.trailers["reason"] ?? error.code.name.lowercased())
   }
 
   private static func code(of error: RunnerError) -> Code {

@@ -7,7 +7,6 @@ import Money
 import Outbox
 import Postgres
 import PostgresTestKit
-import ServiceLifecycle
 
 /// A ledger on a fresh database of a real server, without its process: handlers, sequencer and background tasks.
 struct LedgerFixture: Sendable {

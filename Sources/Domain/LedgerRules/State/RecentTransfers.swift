@@ -26,7 +26,9 @@ struct RecentTransfers {
 
   mutating func remove(_ id: UUID128) {
     guard facts.removeValue(forKey: id) != nil else { return }
-    seconds[id.timestampMilliseconds / 1000]?.removeAll { $0 == id }
+    let second = id.timestampMilliseconds / 1000
+    // From the end: what is removed was added last.
+    if let index = seconds[second]?.lastIndex(of: id) { seconds[second]?.remove(at: index) }
   }
 
   /// Forgets whole seconds, oldest first, until a quarter of the capacity is free again.

@@ -87,13 +87,14 @@ struct TraceCommand: AsyncParsableCommand {
     }
     if let payment { Console.print(PaymentsCommand.record(payment).lines + "\n") }
     let start = lines.first?.atUnixMicroseconds ?? 0
+    let later = lines.map { "+" + String(($0.atUnixMicroseconds - start) / 1000) + " ms" }
     let widths = (
-      service: lines.map(\.service.count).max() ?? 0, event: lines.map(\.event.count).max() ?? 0
-    )
-    for line in lines {
+      later: later.map(\.count).max() ?? 0, service: lines.map(\.service.count).max() ?? 0, event: lines.map(\.event.count).max() ?? 0)
+    for (line, later) in zip(lines, later) {
+      let time = String(Timestamp(microseconds: line.atUnixMicroseconds).description.prefix(23)) + "Z"
+      let gap = String(repeating: " ", count: widths.later - later.count)
       let service = line.service.padded(to: widths.service), event = line.event.padded(to: widths.event)
-      Console.print(
-        "\(Self.time(line.atUnixMicroseconds, since: start))  \(service)  \(event)  \(line.summary)  [\(line.table) \(line.row)]")
+      Console.print("\(time) \(gap)\(later)  \(service)  \(event)  \(line.summary)  [\(Self.place(line))]")
     }
     for answer in answers {
       if let failure = answer.failure {
@@ -110,11 +111,9 @@ struct TraceCommand: AsyncParsableCommand {
     ])
   }
 
-  /// The first line's time whole, to the millisecond; after that, how much later.
-  private static func time(_ microseconds: Int64, since start: Int64) -> String {
-    let instant = Timestamp(microseconds: microseconds).description
-    let later = "+\(String((microseconds - start) / 1000)) ms"
-    return String(instant.prefix(23)) + "Z " + String(repeating: " ", count: max(0, 9 - later.count)) + later
+  /// "ledger.transfers 01a2…": where the row can be looked up, the service's database first.
+  private static func place(_ line: TypeAPI.TraceLine) -> String {
+    (line.table.hasPrefix(line.service + ".") ? "" : line.service + ".") + line.table + " " + line.row
   }
 }
 

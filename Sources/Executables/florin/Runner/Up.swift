@@ -69,7 +69,9 @@ struct Up: ParsableCommand {
   static func show(_ service: ServiceStatus) {
     guard service.state != "created" else { return }
     let health = service.health == "none" ? "" : " (\(service.health))"
-    Console.progress("\(service.name): \(service.state)\(health)\(service.detail.map { service.isUp ? "" : " – \($0)" } ?? "")")
+    // That a service which is starting does not answer yet is no news.
+    let isTroubled = ["failed", "restarting"].contains(service.state) || service.health == "unhealthy"
+    Console.progress("\(service.name): \(service.state)\(health)" + (isTroubled ? service.detail.map { " – \($0)" } ?? "" : ""))
   }
 
   /// Shows logs until everything has stopped, which the first Ctrl-C asks for and the second enforces.

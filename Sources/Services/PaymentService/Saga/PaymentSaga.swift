@@ -2,7 +2,7 @@ internal import SagaEngine
 
 /// The saga of a payment, as docs/saga.md describes it. Each compensation stands before the step that it undoes.
 enum PaymentSaga {
-  /// Contacts with the notification service before a confirmation is given up: with the usual back-off, about half a minute.
+  /// Contacts with the notification service before a confirmation is given up: with the usual back-off, some twenty seconds.
   static let confirmationAttempts = 14
 
   static let version1 = SagaDefinition<PaymentAction>("payment", version: 1) {
