@@ -2,9 +2,9 @@ import FlorinAPI
 import Logging
 import Money
 import Postgres
-import Tracing
 import Telemetry
 import Testing
+import Tracing
 
 @testable import PaymentService
 
